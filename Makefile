@@ -1,0 +1,62 @@
+# The fixed commands of the project; README.md says what each is for.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+# On Linux, PyPI's torch brings gigabytes of CUDA. The CPU build has its own public index, which is given for torch
+# alone: any other package would ask it too, and wait for it where it cannot be reached.
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+export PYTHONUNBUFFERED := 1
+
+.PHONY: run dev test check bake bench format clean
+
+run: $(VENV)/serve
+	$(BIN)/python -m handler.serve
+
+dev: $(VENV)/serve
+	$(BIN)/python -m handler.serve --reload
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# MODEL=gpt2 | gpt2-medium | distilgpt2
+bake: $(VENV)/lab
+	$(BIN)/python -m model_layer.bake $(or $(MODEL),gpt2) --to .models/$(or $(MODEL),gpt2)
+
+bench: $(VENV)/dev
+	$(BIN)/python -m benchmarks.start
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .data .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install "pip>=25.1"
+
+$(VENV)/serve: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --group serve
+	@touch $@
+
+$(VENV)/torch: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --retries 0 --extra-index-url $(TORCH_CPU_INDEX) torch==2.13.0
+	$(BIN)/python -c 'import torch; assert torch.version.cuda is None, "this is a CUDA build of torch: remove $(VENV) and try again"'
+	@touch $@
+
+$(VENV)/lab: $(VENV)/serve $(VENV)/torch
+	$(PIP) install --group lab
+	@touch $@
+
+$(VENV)/dev: $(VENV)/lab
+	$(PIP) install --group dev
+	@touch $@

@@ -1,0 +1,124 @@
+"""What can go wrong with a wheel or a session. No HTTP here, and no message ever holds a student's text.
+
+WheelError
+├── InvalidRequestError          the request makes no sense for this session
+│   ├── PromptMissingError       no prompt yet
+│   ├── BlankPromptError         a prompt of white space only
+│   ├── NotOneTokenError         a text that is not exactly one token
+│   ├── NothingChosenError       neither a token nor a category given, or more than one
+│   ├── NothingInOtherError      every possible token has its own slice
+│   ├── NothingToUndoError       no turn left
+│   └── SettingOutOfRangeError   a wheel setting outside its limits
+├── SessionNotFoundError         no such session, or it has expired
+├── SessionFinishedError         end of text, a full context window or the last turn was reached
+├── VersionConflictError         another write came first
+├── IdempotencyKeyReusedError    the same key with another request
+└── StoreUnavailableError        the session store does not answer
+"""
+
+
+class WheelError(Exception):
+    """Base of every error raised by the core and the stores."""
+
+
+class InvalidRequestError(WheelError):
+    """Raise when a well-formed request makes no sense for this session."""
+
+
+class PromptMissingError(InvalidRequestError):
+    """Raise when a wheel is asked for before a prompt was set."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("the session has no prompt yet: set one first")
+
+
+class BlankPromptError(InvalidRequestError):
+    """Raise when a prompt holds white space only."""
+
+    def __init__(self) -> None:
+        """Say what is wanted."""
+        super().__init__("prompt must hold more than white space")
+
+
+class NotOneTokenError(InvalidRequestError):
+    """Raise when a text to append is not exactly one token."""
+
+    def __init__(self, *, tokens: int) -> None:
+        """Name the number of tokens it is."""
+        super().__init__(f"token_text must be exactly one token of this model, it is {tokens}")
+
+
+class NothingChosenError(InvalidRequestError):
+    """Raise when not exactly one of token_id, token_text and category is given."""
+
+    def __init__(self) -> None:
+        """Name the fields."""
+        super().__init__('give exactly one of token_id, token_text and category ("other")')
+
+
+class NothingInOtherError(InvalidRequestError):
+    """Raise when Other is asked for and empty."""
+
+    def __init__(self) -> None:
+        """Say why."""
+        super().__init__("nothing is in Other: every possible token has its own slice")
+
+
+class NothingToUndoError(InvalidRequestError):
+    """Raise when the session is back at its prompt."""
+
+    def __init__(self) -> None:
+        """Say why."""
+        super().__init__("nothing to undo: the session is at its prompt")
+
+
+class SettingOutOfRangeError(InvalidRequestError):
+    """Raise when a wheel setting lies outside its limits."""
+
+    def __init__(self, *, name: str, lowest: float, highest: float) -> None:
+        """Name the field and its limits, not the value."""
+        super().__init__(f"{name} must be from {lowest:g} to {highest:g}")
+        self.name = name
+
+
+class SessionNotFoundError(WheelError):
+    """Raise when there is no such session, or none any more."""
+
+    def __init__(self) -> None:
+        """The same words for an unknown and an expired session."""
+        super().__init__("no such session: it does not exist or has expired")
+
+
+class SessionFinishedError(WheelError):
+    """Raise when a token is to be appended to a finished session."""
+
+    def __init__(self, *, finish_reason: str) -> None:
+        """Name the reason and the way on."""
+        super().__init__(f"the session is finished ({finish_reason}): undo a turn or set a new prompt")
+        self.finish_reason = finish_reason
+
+
+class VersionConflictError(WheelError):
+    """Raise when a session is no longer at the version a write was made for."""
+
+    def __init__(self, *, current_version: int) -> None:
+        """Name the version to look at again."""
+        super().__init__(f"the session has changed: its version is now {current_version}")
+        self.current_version = current_version
+
+
+class IdempotencyKeyReusedError(WheelError):
+    """Raise when an idempotency key comes back with another request."""
+
+    def __init__(self) -> None:
+        """Say what a key is for."""
+        super().__init__("Idempotency-Key was used before with a different request: use a new key for a new request")
+
+
+class StoreUnavailableError(WheelError):
+    """Raise when the session store does not answer in time."""
+
+    def __init__(self) -> None:
+        """Say that a retry is right."""
+        super().__init__("the session store does not answer: try again shortly")

@@ -1,0 +1,124 @@
+"""A student's session, as plain values, and the protocol of the stores that keep it.
+
+Token ids are the truth: text is always the decoding of all of them, and key-value caches are rebuilt, never stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+Category = Literal["above_threshold", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class WheelSettings:
+    """How a distribution is warped and cut into slices. top_k 0, top_p 1 and min_p 0 mean: no such filter."""
+
+    threshold: float = 0.01
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    other_top_k: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The one uniform number u in [0, 1) of a spin: the pointer stops at `target_angle` = 360 u degrees."""
+
+    u: float
+    target_angle: float
+    slice_index: int
+    seed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One appended token. `probability` and `rank` are those of the wheel that was shown; a chosen token has no draw."""
+
+    index: int
+    token_id: int
+    probability: float
+    model_probability: float
+    rank: int
+    category: Category
+    settings: WheelSettings
+    selected_at: datetime
+    draw: Draw | None = None
+
+    @property
+    def sampled_from_other(self) -> bool:
+        """Whether chance picked a token that had no slice of its own."""
+        return self.category == "other" and self.draw is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The head of a session; its turns are kept beside it. Every change of tokens raises `version` by one."""
+
+    id: str
+    model_name: str
+    created_at: datetime
+    last_accessed: datetime
+    expires_at_epoch_s: int
+    prompt_token_ids: tuple[int, ...] = ()
+    generated_token_ids: tuple[int, ...] = ()
+    settings: WheelSettings = WheelSettings()
+    version: int = 0
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """Prompt and generated tokens, in order."""
+        return self.prompt_token_ids + self.generated_token_ids
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The answer given to an idempotency key. `scope` is the session's id, or what stands for it before there is one."""
+
+    scope: str
+    key_hash: str
+    fingerprint: str
+    body: str
+    expires_at_epoch_s: int
+
+
+class SessionStore(Protocol):
+    """Where sessions live. Expired means gone, on every read and write, whatever the store still holds.
+
+    Every method raises StoreUnavailableError when the store does not answer.
+    """
+
+    def create(self, session: Session, turns: Sequence[Turn] = (), answer: StoredAnswer | None = None) -> None:
+        """Keep a new session with its turns. Raises AnswerExistsError when `answer`'s key has a live answer already."""
+
+    def load(self, session_id: str) -> Session:
+        """The session's head. Raises SessionNotFoundError."""
+
+    def turns(self, session_id: str, *, start: int, stop: int) -> list[Turn]:
+        """Turns with start <= index < stop, by index, of a session that was just loaded."""
+
+    def commit(
+        self, before: Session, after: Session, *, turn: Turn | None = None, answer: StoredAnswer | None = None
+    ) -> None:
+        """Put `after` in the place of `before`, with the turn it appended and the answer it gave: all or nothing.
+
+        Raises VersionConflictError when the stored version is not `before`'s, SessionNotFoundError when it is gone.
+        """
+
+    def touch(self, session: Session) -> None:
+        """Keep `last_accessed`, the expiry and the settings of `session`; its version stays. Raises SessionNotFoundError."""
+
+    def delete(self, session_id: str, *, answer: StoredAnswer | None = None) -> None:
+        """Forget the session and everything of it but `answer`. Raises SessionNotFoundError."""
+
+    def find_answer(self, scope: str, key_hash: str) -> StoredAnswer | None:
+        """The live answer kept for an idempotency key, if there is one."""
+
+    def check(self) -> None:
+        """Do one cheap read, to tell whether the store answers."""
+
+
+class AnswerExistsError(Exception):
+    """Raise when another request with the same idempotency key was answered first; the caller reads that answer."""
