@@ -6,9 +6,12 @@ Token ids are the truth: text is always the decoding of all of them, and key-val
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 Category = Literal["above_threshold", "other"]
+
+NEW_SESSIONS_SCOPE: Final = "sessions"
+"""The scope of the answers that made a session, which had no id before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,34 +90,35 @@ class StoredAnswer:
 class SessionStore(Protocol):
     """Where sessions live. Expired means gone, on every read and write, whatever the store still holds.
 
-    Every method raises StoreUnavailableError when the store does not answer.
+    Every method raises StoreUnavailableError when the store does not answer. A write that brings an answer raises
+    AnswerExistsError when that answer's key has a live answer already, before it looks at anything else: the request
+    was applied by an earlier attempt or by its twin, and the caller reads that answer. A write that raises, changes nothing.
     """
 
     def create(self, session: Session, turns: Sequence[Turn] = (), answer: StoredAnswer | None = None) -> None:
-        """Keep a new session with its turns. Raises AnswerExistsError when `answer`'s key has a live answer already."""
+        """Keep a new session with its turns (a fork brings some) and the answer that made it.
+
+        Raises AnswerExistsError, or VersionConflictError when the id is taken.
+        """
 
     def load(self, session_id: str) -> Session:
         """The session's head. Raises SessionNotFoundError."""
 
     def turns(self, session_id: str, *, start: int, stop: int) -> list[Turn]:
-        """Turns with start <= index < stop, by index, of a session that was just loaded."""
+        """Turns with start <= index < stop, by index, as far as there are any. Raises SessionNotFoundError."""
 
-    def commit(
-        self, before: Session, after: Session, *, turn: Turn | None = None, answer: StoredAnswer | None = None
-    ) -> None:
+    def commit(self, before: Session, after: Session, *, turn: Turn | None = None, answer: StoredAnswer | None = None) -> None:
         """Put `after` in the place of `before`, with the turn it appended and the answer it gave: all or nothing.
 
-        Raises VersionConflictError when the stored version is not `before`'s, SessionNotFoundError when it is gone.
+        Turns beyond the tokens of `after` are undone. Raises AnswerExistsError, VersionConflictError when the stored version
+        is not `before`'s, SessionNotFoundError when the session is gone.
         """
 
-    def touch(self, session: Session) -> None:
-        """Keep `last_accessed`, the expiry and the settings of `session`; its version stays. Raises SessionNotFoundError."""
-
     def delete(self, session_id: str, *, answer: StoredAnswer | None = None) -> None:
-        """Forget the session and everything of it but `answer`. Raises SessionNotFoundError."""
+        """Forget the session and everything of it but `answer`. Raises AnswerExistsError, SessionNotFoundError."""
 
     def find_answer(self, scope: str, key_hash: str) -> StoredAnswer | None:
-        """The live answer kept for an idempotency key, if there is one."""
+        """The live answer kept for an idempotency key, if there is one. It may outlive its session."""
 
     def check(self) -> None:
         """Do one cheap read, to tell whether the store answers."""
