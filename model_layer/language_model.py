@@ -1,0 +1,191 @@
+"""A language model as the rest of the system sees it: text to token ids and back, and distributions after token ids.
+
+Owns the network, the tokenizer, the cache of what was computed lately, and the lock that makes all of it safe from threads.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_layer.config import Gpt2Config
+from model_layer.errors import (
+    ContextWindowExceededError,
+    EmptySequenceError,
+    ModelNotLoadableError,
+    TokenIdOutOfRangeError,
+)
+from model_layer.gpt2 import Gpt2
+from model_layer.network import Continuation, Network
+from model_layer.prefix_cache import PrefixCache
+from model_layer.tokenizer import Tokenizer
+from model_layer.weights import Weights
+
+PREFIX_CACHE_BYTES = 128 * 2**20
+TOKENS_PER_PASS = 2048  # bounds the memory of a batch; more new tokens in one pass make it no faster
+
+Engine = Literal["numpy", "transformers"]
+Ids = tuple[int, ...]
+
+
+class LanguageModel:
+    """A GPT-2 with its tokenizer; `LanguageModel.open` makes one from a folder. All methods are thread-safe."""
+
+    def __init__(
+        self, name: str, config: Gpt2Config, network: Network[Any], tokenizer: Tokenizer, *, prefix_cache_bytes: int
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.forward_passes = 0
+        self.tokens_computed = 0
+        self._network = network
+        self._tokenizer = tokenizer
+        self._prefixes: PrefixCache[Any] = PrefixCache(prefix_cache_bytes)
+        self._lock = Lock()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        name: str | None = None,
+        engine: Engine = "numpy",
+        prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
+    ) -> "LanguageModel":
+        """The model in a folder of the Hugging Face format, by default named after the folder.
+
+        Raises ModelNotLoadableError, with one line that names the fault, for a folder that is missing, damaged or incomplete.
+        """
+        config = Gpt2Config.read(folder)
+        weights = Weights.open(folder, config)
+        tokenizer = Tokenizer(folder)
+        if tokenizer.vocab_size > config.vocab_size:
+            raise ModelNotLoadableError(f"{folder}: {tokenizer.vocab_size} tokens, but config.json says {config.vocab_size}")
+        network = _network(folder, config, weights, engine)
+        return cls(name or folder.name, config, network, tokenizer, prefix_cache_bytes=prefix_cache_bytes)
+
+    @property
+    def context_window(self) -> int:
+        """The most tokens that a sequence may have."""
+        return self.config.context_window
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of token ids."""
+        return self.config.vocab_size
+
+    @property
+    def end_of_text_id(self) -> int:
+        """The token with which a text ends."""
+        return self.config.end_of_text_id
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of the text, which holds no lone surrogates."""
+        return self._tokenizer.encode(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of a whole sequence. Raises TokenIdOutOfRangeError."""
+        self._require_ids(token_ids)
+        return self._tokenizer.decode(token_ids)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The exact bytes of one token, not always UTF-8 on their own. Raises TokenIdOutOfRangeError."""
+        self._require_ids([token_id])
+        return self._tokenizer.token_bytes(token_id)
+
+    def next_logits(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Logits (vocab_size,) of the token after these, read-only. Raises as `next_logits_batch` does."""
+        ids = self._checked(token_ids)
+        return self._after([ids])[ids]
+
+    def next_logits_batch(self, sequences: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Logits (sequences, vocab_size) after each sequence; lengths may differ. One forward pass up to TOKENS_PER_PASS tokens.
+
+        Raises EmptySequenceError, ContextWindowExceededError or TokenIdOutOfRangeError before anything is computed.
+        """
+        wanted = [self._checked(sequence) for sequence in sequences]
+        known = self._after(wanted)
+        rows = np.array([known[ids] for ids in wanted], np.float32).reshape(len(wanted), self.vocab_size)
+        rows.flags.writeable = False
+        return rows
+
+    def hidden_states(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Hidden states (tokens, width) of every position, after the final layer norm. Raises as `next_logits_batch` does."""
+        ids = self._checked(token_ids)
+        with self._lock:
+            self._count(len(ids))
+            return self._network.forward([Continuation(self._network.empty_cache(), ids)], every_position=True).hidden
+
+    def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (rows, vocab_size) of hidden states (rows, width)."""
+        with self._lock:
+            return self._network.logits(hidden)
+
+    def _checked(self, token_ids: Sequence[int]) -> Ids:
+        if not len(token_ids):
+            raise EmptySequenceError("there is no token before the next one: give at least one")
+        if len(token_ids) > self.context_window:
+            raise ContextWindowExceededError(tokens=len(token_ids), context_window=self.context_window)
+        self._require_ids(token_ids)
+        return tuple(token_ids)
+
+    def _require_ids(self, token_ids: Sequence[int]) -> None:
+        if len(token_ids) and not (min(token_ids) >= 0 and max(token_ids) < self.vocab_size):
+            raise TokenIdOutOfRangeError(vocab_size=self.vocab_size)
+
+    def _after(self, wanted: Sequence[Ids]) -> Mapping[Ids, NDArray[np.float32]]:
+        """The logits after each of the sequences; only those that are not remembered are computed."""
+        known = self._remembered(wanted)
+        if len(known) == len(set(wanted)):
+            return known
+        with self._lock:
+            known |= self._remembered(ids for ids in wanted if ids not in known)  # another thread may have computed them
+            missing = [ids for ids in dict.fromkeys(wanted) if ids not in known]
+            for group in self._passes(missing):
+                known |= self._computed(group)
+        return known
+
+    def _remembered(self, wanted: Iterator[Ids] | Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
+        found = ((ids, self._prefixes.logits(ids)) for ids in wanted)
+        return {ids: logits for ids, logits in found if logits is not None}
+
+    def _passes(self, missing: Sequence[Ids]) -> Iterator[dict[Ids, Continuation[Any]]]:
+        """The sequences with what is still to run of each, as many in a pass as TOKENS_PER_PASS lets in."""
+        group: dict[Ids, Continuation[Any]] = {}
+        tokens = 0
+        for ids in missing:
+            cache = self._prefixes.longest_prefix(ids) or self._network.empty_cache()
+            new_ids = ids[cache.length :]
+            if group and tokens + len(new_ids) > TOKENS_PER_PASS:
+                yield group
+                group, tokens = {}, 0
+            group[ids] = Continuation(cache, new_ids)
+            tokens += len(new_ids)
+        if group:
+            yield group
+
+    def _computed(self, group: Mapping[Ids, Continuation[Any]]) -> dict[Ids, NDArray[np.float32]]:
+        self._count(sum(len(one.new_ids) for one in group.values()))
+        done = self._network.forward(list(group.values()))
+        after: dict[Ids, NDArray[np.float32]] = {}
+        for ids, cache, row in zip(group, done.caches, self._network.logits(done.hidden), strict=True):
+            logits = row.copy() if len(group) > 1 else row  # a row of a batch would keep the whole batch in memory
+            logits.flags.writeable = False
+            self._prefixes.remember(ids, cache, logits)
+            after[ids] = logits
+        return after
+
+    def _count(self, tokens: int) -> None:
+        self.forward_passes += 1
+        self.tokens_computed += tokens
+
+
+def _network(folder: Path, config: Gpt2Config, weights: Weights, engine: Engine) -> Network[Any]:
+    if engine == "numpy":
+        return Gpt2(config, weights)
+    from model_layer.reference import TransformersNetwork  # noqa: PLC0415 - torch loads in seconds: only when asked for
+
+    return TransformersNetwork(folder)
