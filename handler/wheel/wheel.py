@@ -1,0 +1,163 @@
+"""A next-token distribution cut into slices, and the one draw that stops on it.
+
+Invariant: the ends of the slices are the cumulative sums that the draw looks up, so pointer, slice and token cannot disagree.
+Angles are in degrees, clockwise from the pointer at 0. This module knows logits and bytes, neither a model nor a session.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from handler.wheel.distribution import RankedDistribution, TokenShare
+from handler.wheel.errors import NothingInOtherError
+from handler.wheel.session import Category, WheelSettings
+from model_layer.sampling import draw_rank, probabilities, rank_order
+
+MAX_SLICES = 128  # slices with a token of their own; Other comes beside them
+FULL_CIRCLE = 360.0
+LARGEST_U = math.nextafter(1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """An arc of the wheel, `end_angle - start_angle` = 360 x `probability` degrees wide. The other slice has no token."""
+
+    index: int
+    start_angle: float
+    end_angle: float
+    probability: float
+    token: TokenShare | None
+
+    @property
+    def kind(self) -> Literal["token", "other"]:
+        """Whose arc it is."""
+        return "other" if self.token is None else "token"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSlice:
+    """What Other holds: its mass, the number of its tokens that can be drawn, and the first few of them by rank."""
+
+    total_probability: float
+    token_count: int
+    sample_tokens: tuple[TokenShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a draw stops: `target_angle` = 360 u lies in slice `slice_index`, and within it at this token."""
+
+    share: TokenShare
+    slice_index: int
+    category: Category
+    u: float
+    target_angle: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wheel:
+    """A distribution ready to show and to spin. `entropy` in bits and `perplexity` = 2^entropy are the shown distribution's."""
+
+    settings: WheelSettings
+    slices: tuple[Slice, ...]
+    other: OtherSlice
+    entropy: float
+    distribution: RankedDistribution
+
+    @property
+    def perplexity(self) -> float:
+        """The number of equally likely tokens that would be as uncertain."""
+        return float(2**self.entropy)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of tokens, those of probability 0 included."""
+        return self.distribution.ranking.size
+
+    @property
+    def token_slices(self) -> tuple[Slice, ...]:
+        """The slices that have a token of their own, by rank."""
+        return self.slices[:-1] if self.other.token_count else self.slices
+
+    @property
+    def total_above_threshold_probability(self) -> float:
+        """The mass of the tokens that have a slice of their own."""
+        return math.fsum(piece.probability for piece in self.token_slices)
+
+    def at(self, u: float) -> Landing:
+        """Where the pointer stops for u in [0, 1)."""
+        assert 0 <= u < 1, "u must lie in [0, 1)"
+        rank = int(draw_rank(self.distribution.cumulative * FULL_CIRCLE, u * FULL_CIRCLE)) + 1
+        return Landing(
+            share=self.distribution.share(rank),
+            slice_index=min(rank - 1, len(self.token_slices)),
+            category=self._category(rank),
+            u=u,
+            target_angle=u * FULL_CIRCLE,
+        )
+
+    def in_other(self, u: float) -> float:
+        """A u in [0, 1) moved into Other's arc, to be given to `at`. Raises NothingInOtherError when Other is empty."""
+        if not self.other.token_count:
+            raise NothingInOtherError
+        named = len(self.token_slices)
+        start = float(self.distribution.cumulative[named - 1]) if named else 0.0
+        return min(start + u * (1 - start), LARGEST_U)
+
+    def share_of(self, token_id: int) -> TokenShare:
+        """What the wheel says of any token, also of one that has no slice. Raises TokenIdOutOfRangeError."""
+        return self.distribution.share(self.distribution.rank_of(token_id))
+
+    def category_of(self, token_id: int) -> Category:
+        """Whether a token has a slice of its own. Raises TokenIdOutOfRangeError."""
+        return self._category(self.distribution.rank_of(token_id))
+
+    def _category(self, rank: int) -> Category:
+        return "above_threshold" if rank <= len(self.token_slices) else "other"
+
+
+def make_wheel(logits: ArrayLike, settings: WheelSettings, token_bytes: Callable[[int], bytes]) -> Wheel:
+    """The wheel of next-token logits, (vocab_size,). Only tokens that are shown become objects."""
+    p = probabilities(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
+    ranking = rank_order(p)
+    ranked = p[ranking]
+    possible = int(np.count_nonzero(ranked))
+    named = min(int(np.count_nonzero(ranked[:possible] >= settings.threshold)), MAX_SLICES)
+    distribution = RankedDistribution(p, probabilities(logits), ranking, _cumulative(ranked, named, possible), token_bytes)
+    other = _other(distribution, ranked, named, possible, settings.other_top_k)
+    return Wheel(settings, _slices(distribution, named, other), other, distribution.entropy(), distribution)
+
+
+def _cumulative(ranked: NDArray[np.float64], named: int, possible: int) -> NDArray[np.float64]:
+    """Cumulative sums by rank, exactly 1 from the last possible token on.
+
+    The tail is summed on its own, so that its small numbers do not drown. A tail too light for u's 53 bits keeps the last
+    representable arc: what is counted in Other can be drawn from Other.
+    """
+    head = np.cumsum(ranked[:named])
+    sums = np.concatenate([head, (head[-1] if named else 0.0) + np.cumsum(ranked[named:])])
+    np.minimum(sums, LARGEST_U if named < possible else 1.0, out=sums)
+    sums[possible - 1 :] = 1.0
+    return sums
+
+
+def _other(distribution: RankedDistribution, ranked: NDArray[np.float64], named: int, possible: int, shown: int) -> OtherSlice:
+    ranks = range(named + 1, min(named + shown, possible) + 1)
+    return OtherSlice(
+        total_probability=float(ranked[named:].sum()),
+        token_count=possible - named,
+        sample_tokens=tuple(distribution.share(rank) for rank in ranks),
+    )
+
+
+def _slices(distribution: RankedDistribution, named: int, other: OtherSlice) -> tuple[Slice, ...]:
+    ends = [0.0, *(float(end) * FULL_CIRCLE for end in distribution.cumulative[:named])]
+    shares = [distribution.share(rank) for rank in range(1, named + 1)]
+    slices = [Slice(i, ends[i], ends[i + 1], share.probability, share) for i, share in enumerate(shares)]
+    if other.token_count:
+        slices.append(Slice(named, ends[-1], FULL_CIRCLE, other.total_probability, None))
+    return tuple(slices)
