@@ -1,0 +1,52 @@
+"""How far one model's distributions lie from another's, over every position of some texts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_layer.language_model import LanguageModel
+
+# Fixed, so that the figures of two bakes compare; with punctuation, numbers and bytes beyond ASCII.
+TEXTS = (
+    "Once upon a time there was a",
+    "The train left at 7:45, and by noon they had seen the sea.",
+    '"Où est le café?" she asked, and nobody knew what to say \U0001f600',
+    "In 1969 three people flew to the moon. The first of them to walk on it was",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Greatest change of a log-probability and greatest KL divergence of a position, both in nats."""
+
+    log_probability: float
+    kl: float
+
+    def rounded(self) -> dict[str, float]:
+        """Both to two digits: beyond them they depend on the machine's arithmetic, and a manifest should not."""
+        return {"max_log_probability_change": float(f"{self.log_probability:.1e}"), "max_kl": float(f"{self.kl:.1e}")}
+
+
+def difference(reference: LanguageModel, other: LanguageModel, texts: Sequence[str] = TEXTS) -> Difference:
+    """`other` against `reference` over the whole vocabulary at every position of `texts`; KL is D(reference || other)."""
+    log_probability, kl = 0.0, 0.0
+    for token_ids in _sequences(reference, texts):
+        p, q = log_probabilities(reference, token_ids), log_probabilities(other, token_ids)  # (positions, vocab_size)
+        log_probability = max(log_probability, float(np.abs(p - q).max()))
+        kl = max(kl, float((np.exp(p) * (p - q)).sum(-1).max()))
+    return Difference(log_probability, kl)
+
+
+def log_probabilities(model: LanguageModel, token_ids: Sequence[int]) -> NDArray[np.float64]:
+    """Log-softmax of the logits after each position, (positions, vocab_size)."""
+    logits = model.logits(model.hidden_states(token_ids)).astype(np.float64)
+    logits -= logits.max(-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))  # type: ignore[no-any-return]
+
+
+def _sequences(model: LanguageModel, texts: Sequence[str]) -> Iterator[list[int]]:
+    for text in texts:
+        token_ids = model.encode(text)[: model.context_window]
+        yield token_ids or [model.end_of_text_id]  # a tiny tokenizer may have no token for any of it

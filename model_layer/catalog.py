@@ -1,0 +1,102 @@
+"""The models that exist here: folders with a manifest, found once, each loaded when it is first asked for."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from model_layer.errors import ModelNotFoundError, ModelNotLoadableError
+from model_layer.language_model import PREFIX_CACHE_BYTES, Engine, LanguageModel
+from model_layer.manifest import MANIFEST_FILE, Manifest
+
+BUNDLED_FOLDER = Path(__file__).parent / "storybook" / "baked"
+PREFERRED = ("gpt2", "storybook")
+
+log = logging.getLogger(__name__)
+
+
+class ModelCatalog:
+    """Models by name. Thread-safe: a model is loaded once however many threads ask, and others load meanwhile."""
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        default: str,
+        *,
+        engine: Engine = "numpy",
+        prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
+    ) -> None:
+        """Read the manifests of `folders`; raises ModelNotFoundError when `default` is none of them."""
+        self.default = default
+        self._folders = dict(folders)
+        self._manifests = {name: Manifest.read(folder) for name, folder in folders.items()}
+        self._engine = engine
+        self._prefix_cache_bytes = prefix_cache_bytes
+        self._locks = {name: threading.Lock() for name in folders}
+        self._models: dict[str, LanguageModel] = {}
+        self.manifest(default)
+
+    @classmethod
+    def discover(
+        cls,
+        roots: Sequence[Path],
+        *,
+        wanted: str | None,
+        engine: Engine = "numpy",
+        prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
+    ) -> Self:
+        """The baked folders in `roots` (the first of a name wins) and the bundled storybook model.
+
+        `wanted` is the name of one of them, or the path of a baked folder anywhere, and becomes the default; without it
+        the default is gpt2 if it is there, else storybook. Raises ModelNotFoundError, which names the command to run,
+        when there is no such model, and ModelNotLoadableError when `wanted` is a folder that was not baked.
+        """
+        folders: dict[str, Path] = {}
+        for name, folder in _baked_folders(roots):
+            folders.setdefault(name, folder)
+        default = wanted or next((name for name in PREFERRED if name in folders), PREFERRED[0])
+        if wanted and wanted not in folders and Path(wanted).is_dir():
+            default = Manifest.read(Path(wanted)).name
+            folders[default] = Path(wanted)
+        if default not in folders:
+            raise ModelNotFoundError(f"there is no model {default!r} here: run make bake MODEL={default}")
+        return cls(folders, default, engine=engine, prefix_cache_bytes=prefix_cache_bytes)
+
+    def names(self) -> list[str]:
+        """Names of all models, sorted."""
+        return sorted(self._folders)
+
+    def manifest(self, name: str) -> Manifest:
+        """The manifest of a model, without loading it. Raises ModelNotFoundError."""
+        if name not in self._manifests:
+            # The name may be what a student typed, so the message lists ours instead.
+            raise ModelNotFoundError(f"no model of that name here; there are: {', '.join(self.names())}")
+        return self._manifests[name]
+
+    def get(self, name: str) -> LanguageModel:
+        """The model, loaded at the first call. Raises ModelNotFoundError or ModelNotLoadableError."""
+        manifest = self.manifest(name)
+        with self._locks[name]:
+            if name not in self._models:
+                manifest.check_sizes(self._folders[name])
+                self._models[name] = LanguageModel.open(
+                    self._folders[name], name=name, engine=self._engine, prefix_cache_bytes=self._prefix_cache_bytes
+                )
+            return self._models[name]
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether a call to `get` would answer without loading."""
+        return name in self._models
+
+
+def _baked_folders(roots: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Name and folder of every readable manifest; one damaged folder must not keep the others from being served."""
+    candidates = [folder for root in roots if root.is_dir() for folder in sorted(root.iterdir())]
+    for folder in [*candidates, BUNDLED_FOLDER]:
+        if folder.name.startswith(".") or not (folder / MANIFEST_FILE).is_file():
+            continue
+        try:
+            yield Manifest.read(folder).name, folder
+        except ModelNotLoadableError as error:
+            log.warning("model folder left out: %s", error)

@@ -1,0 +1,118 @@
+"""The checks of a bake: they pass what is right and stop what is not."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_layer.bake.difference import TEXTS, difference, log_probabilities
+from model_layer.bake.golden import GOLDEN_FOLDER, GoldenCase, check_golden
+from model_layer.bake.publish import check_space
+from model_layer.bake.self_check import check_rounding
+from model_layer.bake.sources import CATALOGUE, recognise
+from model_layer.errors import BakeError
+from model_layer.language_model import LanguageModel
+from tests.tiny_models import make_tiny_model
+
+GOLDEN = GoldenCase.read_all(GOLDEN_FOLDER / "gpt2.json")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    """A tiny model."""
+    return LanguageModel.open(make_tiny_model(tmp_path_factory.mktemp("models") / "one"))
+
+
+@pytest.fixture(scope="module")
+def case(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> GoldenCase:
+    """Known answers of that model, as transformers gives them."""
+    folder = make_tiny_model(tmp_path_factory.mktemp("models") / "same")
+    token_ids = tuple(model.encode("The fox said"))
+    known = log_probabilities(LanguageModel.open(folder, engine="transformers"), token_ids)[-1]
+    ranked = np.argsort(-known).tolist()
+    listed = [*ranked[:30], *ranked[100::50]]
+    return GoldenCase("The fox said", token_ids, tuple(ranked[:30]), {index: float(known[index]) for index in listed})
+
+
+def test_pins() -> None:
+    """The catalogue pins the published commits, and the hashes of the published files as far as they are known."""
+    assert {name: (model.repository, model.revision) for name, model in CATALOGUE.items()} == {
+        "gpt2": ("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+        "gpt2-medium": ("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"),
+        "distilgpt2": ("distilbert/distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),
+    }
+    hashes = {(name, file): value for name, model in CATALOGUE.items() for file, value in model.sha256.items()}
+    assert hashes == {
+        ("gpt2", "model.safetensors"): "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+        ("gpt2", "config.json"): "0daed7749b4f02b8f76240d5444551d7b08712dab4d0adb8239c56ba823bb7b4",
+        ("gpt2", "tokenizer.json"): "8414cab924d8b9b33013f0d221c5862f365ee9be39c5c2bfae8a5a9e970478a6",
+        ("distilgpt2", "model.safetensors"): "e1ff18884359fe8beb795a5f414feb85a6ce3d929ad019c0d958c039d2b94a1b",
+    }
+
+
+def test_recognised_by_weights() -> None:
+    """Weights with the hash of a pin are that model wherever they lie, and other weights are no pinned model."""
+    assert recognise("248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707") is CATALOGUE["gpt2"]
+    assert recognise("0" * 64) is None
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.prompt[:20])
+def test_golden_numbers_are_a_distribution(case: GoldenCase) -> None:
+    """The known answers are those of one distribution: sorted, distinct, inside the vocabulary, adding up to less than 1."""
+    top = [case.log_probabilities[token_id] for token_id in case.top]
+    assert top == sorted(top, reverse=True)
+    assert len(set(case.top)) == 30
+    assert all(0 <= token_id < 50257 for token_id in (*case.token_ids, *case.log_probabilities))
+    assert 0.3 < sum(map(math.exp, top)) < 1
+    rest = [value for token_id, value in case.log_probabilities.items() if token_id not in case.top]
+    assert rest
+    assert max(rest) < top[-1]
+
+
+def test_golden_answers_are_found(model: LanguageModel, case: GoldenCase) -> None:
+    """Our engine finds the answers of transformers on the same weights."""
+    assert check_golden(model, [case, case], bound=1e-4, same_top=True) <= 1e-4
+
+
+def test_golden_answers_can_be_missed(model: LanguageModel, case: GoldenCase) -> None:
+    """One log-probability beyond the bound, one other top token or one other token id is enough to fail."""
+    last = list(case.log_probabilities)[-1]
+    off = case.log_probabilities | {last: case.log_probabilities[last] + 2e-3}
+    other_top = (*case.top[:-1], last)
+    wrong = {
+        "log-probability": replace(case, log_probabilities=off),
+        "most probable": replace(case, top=other_top),
+        "token ids": replace(case, token_ids=case.token_ids[1:]),
+    }
+    for because, golden in wrong.items():
+        with pytest.raises(BakeError, match=because):
+            check_golden(model, [case, golden], bound=1e-3, same_top=True)
+
+
+def test_difference(model: LanguageModel, tmp_path: Path) -> None:
+    """A model does not differ from itself, and differs from another by what the definition says."""
+    other = LanguageModel.open(make_tiny_model(tmp_path / "other", seed=8))
+    assert difference(model, model).log_probability == 0
+    found = difference(model, other)
+    pairs = [(log_probabilities(model, ids), log_probabilities(other, ids)) for ids in map(model.encode, TEXTS)]
+    assert found.log_probability == max(float(abs(p - q).max()) for p, q in pairs)
+    kls = [
+        float(sum(math.exp(a) * (a - b) for a, b in zip(x, y, strict=True))) for p, q in pairs for x, y in zip(p, q, strict=True)
+    ]
+    assert found.kl == pytest.approx(max(kls), rel=1e-9)
+
+
+def test_rounding_that_shows(model: LanguageModel, tmp_path: Path) -> None:
+    """A baked model whose distributions visibly differ from its source's is stopped."""
+    other = LanguageModel.open(make_tiny_model(tmp_path / "other", seed=8))
+    with pytest.raises(BakeError, match="--dtype float32"):
+        check_rounding(model, other)
+
+
+def test_space(tmp_path: Path) -> None:
+    """A bake that cannot fit is stopped before it begins."""
+    check_space(tmp_path, 1)
+    with pytest.raises(BakeError, match="the disk is full"):
+        check_space(tmp_path, 2**60)
