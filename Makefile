@@ -15,7 +15,8 @@ run: $(VENV)/serve
 	$(BIN)/python -m handler.serve
 
 dev: $(VENV)/serve
-	$(BIN)/python -m handler.serve --reload
+	$(BIN)/python -m uvicorn --factory handler.serve:development_app --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8000) \
+		--reload --reload-dir handler --reload-dir model_layer
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest
@@ -25,12 +26,14 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# MODEL=gpt2 | gpt2-medium | distilgpt2
+# MODEL=gpt2 | gpt2-medium | distilgpt2; SOURCE is a folder of the same that was downloaded before
 bake: $(VENV)/lab
-	$(BIN)/python -m model_layer.bake $(or $(MODEL),gpt2) --to .models/$(or $(MODEL),gpt2)
+	$(BIN)/python -m model_layer.bake $(or $(SOURCE),$(MODEL),gpt2) --to .models/$(or $(MODEL),gpt2)
 
+# MODEL=a name or a folder
 bench: $(VENV)/dev
-	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.start --model $(or $(MODEL),storybook)
+	$(BIN)/python -m benchmarks.step --model $(or $(MODEL),storybook)
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

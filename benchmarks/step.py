@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from model_layer.language_model import LanguageModel
-from model_layer.threads import limit_threads
 
 from model_layer.catalog import ModelCatalog
+from model_layer.language_model import LanguageModel
+from model_layer.threads import use_threads
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=31)
     arguments = parser.parse_args()
 
-    limit_threads(1)
+    use_threads(1)
     catalog = ModelCatalog.discover([], wanted=arguments.model)
     model = catalog.get(catalog.default)
     figures = {

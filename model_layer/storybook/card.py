@@ -68,14 +68,15 @@ def sample(model: LanguageModel, prompt: str, *, seed: int) -> str:
     for index in range(SAMPLE_TOKENS):
         p = probabilities(model.next_logits(ids), temperature=SAMPLE_TEMPERATURE)
         order = rank_order(p)
-        token_id = int(order[draw_rank(p[order].cumsum(), seeded_uniform(str(seed), index))])
+        cumulative = p[order].cumsum()
+        token_id = int(order[draw_rank(cumulative / cumulative[-1], seeded_uniform(str(seed), index))])
         if token_id == model.end_of_text_id:
             break
         ids.append(token_id)
     return model.decode(ids)
 
 
-def render(figures: Figures, recipe: dict[str, float], manifest: dict[str, int], samples: list[str]) -> str:
+def render(figures: Figures, recipe: dict[str, object], manifest: dict[str, int], samples: list[str]) -> str:
     """The card in Markdown, from the template beside this file."""
     template = (Path(__file__).parent / "card_template.md").read_text(encoding="utf-8")
     values = {**recipe, **manifest, "passages": figures.passages, "characters": f"{figures.characters:,}"}
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="the folder it was trained on")
     parser.add_argument("--work", type=Path, required=True, help="the folder of the training run")
     parser.add_argument("--model", type=Path, required=True, help="the baked folder")
+    parser.add_argument("--note", default="", help="what else to say of the training")
     arguments = parser.parse_args()
 
     figures = measure(arguments.model, read_passages(arguments.corpus))
@@ -105,7 +107,8 @@ def main() -> None:
     recipe = json.loads((arguments.work / "recipe.json").read_text(encoding="utf-8"))
     last = json.loads((arguments.work / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     manifest = json.loads((arguments.model / "manifest.json").read_text(encoding="utf-8"))
-    card = render(figures, {**recipe, "steps": last["of"]}, {"parameters": manifest["parameters"]}, samples)
+    training = {**recipe, "steps": last["of"], "note": arguments.note}
+    card = render(figures, training, {"parameters": manifest["parameters"]}, samples)
     (arguments.model / "README.md").write_text(card, encoding="utf-8")
     print(f"{figures.bits_per_character:.4f} bits per character (bigram {figures.bigram_bits_per_character:.4f})")
 

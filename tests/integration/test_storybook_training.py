@@ -147,7 +147,7 @@ def test_the_bigram_baseline_is_a_distribution() -> None:
 
 def test_dry_run_of_the_command(tmp_path: Path) -> None:
     """`--dry-run` goes through every part: tokenizer, steps, checkpoint, a model folder that loads, held-out figure."""
-    command = [sys.executable, "-m", "model_layer.storybook.train", "--corpus", CORPUS, "--work", tmp_path, "--dry-run"]
+    command = [sys.executable, "-m", "model_layer.storybook.train", "--corpus", str(CORPUS), "--work", str(tmp_path), "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "bits per character" in done.stdout
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,57 @@
+"""The HTTP application: routes, errors and middleware put together. The same one answers on a laptop and on Lambda."""
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.middleware.cors import CORSMiddleware
+
+from handler.api import page
+from handler.api.base_path import BasePath
+from handler.api.body_guard import BodyGuard
+from handler.api.errors import install_handlers
+from handler.api.request_log import RequestLog
+from handler.api.routers import models, operations, sessions, spins, wheels
+from handler.api.security_headers import SecurityHeaders
+from handler.wiring import Application
+
+ROUTERS = (sessions.router, spins.router, wheels.router, models.router, operations.router)
+BATCH_PATHS = ("/api/wheel",)
+
+
+def create_app(application: Application) -> FastAPI:
+    """The app of an application. Nothing is loaded by it."""
+    app = FastAPI(
+        title="Token Wheel",
+        summary="GPT-2's next-token distributions as wheels to spin.",
+        version="0.1.0",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.application = application
+    for router in ROUTERS:
+        app.include_router(router)
+    list(iter_route_contexts(app.routes))  # builds them now, or the first request would wait for it
+    install_handlers(app, application.telemetry)
+    _add_middleware(app, application)
+    if page.FOLDER.is_dir():
+        # Asked last, and only for paths of no route: a mount would turn a route's 405 into a 404.
+        app.router.default = page.Page()
+    return app
+
+
+def _add_middleware(app: FastAPI, application: Application) -> None:
+    """From the innermost to the outermost."""
+    settings = application.settings
+    limits = dict.fromkeys(BATCH_PATHS, settings.batch_body_bytes)
+    app.add_middleware(BodyGuard, limit=settings.body_bytes, limits=limits)
+    app.add_middleware(RequestLog, telemetry=application.telemetry)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Content-Type", "Idempotency-Key"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(SecurityHeaders)
+    if settings.base_path:
+        app.add_middleware(BasePath, prefix=settings.base_path)

@@ -1,0 +1,99 @@
+"""Wheels of sessions on the wire: look, spin, choose."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+
+from handler.api.contracts.sessions import SessionHead
+from handler.api.contracts.settings import SettingsRequest
+from handler.api.contracts.tokens import TokenBody
+from handler.api.contracts.turns import DrawBody, TurnBody
+from handler.api.contracts.wheels import OtherBody, SliceBody, WheelBody
+from handler.wheel.session import Category
+
+
+def _as_text(seed: object) -> object:
+    # A seed is hashed as text, so 7 and "7" are one seed. bool is an int to Python, not to JSON.
+    return str(seed) if isinstance(seed, int) and not isinstance(seed, bool) else seed
+
+
+Seed = Annotated[StrictStr, BeforeValidator(_as_text, json_schema_input_type=str | int), Field(min_length=1, max_length=100)]
+
+
+class SpinRequest(SettingsRequest):
+    """A spin of the wheel last shown, or of one with changed settings. The same seed always draws the same."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"seed": "class 7b", "temperature": 1.2, "threshold": 0.02}]})
+
+    seed: Seed | None = None
+    expected_version: int | None = Field(default=None, description="409 when the session is no longer at this version")
+
+
+class AppendTokenRequest(SpinRequest):
+    """One of `token_id`, `token_text` (exactly one token) and `category` "other", which draws within Other."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token_id": 262}, {"category": "other", "seed": 7}]})
+
+    token_id: int | None = None
+    token_text: str | None = None
+    category: str | None = Field(default=None, description='"other", or nothing')
+
+
+class NextTokenProbs(SessionHead):
+    """The wheel after the session's tokens."""
+
+    current_text: str
+    threshold: float
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    other_top_k: int
+    above_threshold_tokens: list[TokenBody]
+    other_category: OtherBody
+    total_above_threshold_probability: float
+    vocabulary_size: int
+    slices: list[SliceBody]
+    entropy: float = Field(description="in bits")
+    perplexity: float
+
+
+class AppendedToken(TokenBody):
+    """The token that was appended, with the numbers of the wheel that was shown."""
+
+    category: Category
+    sampled_from_other: bool
+
+
+class SpunBody(SessionHead):
+    """What a spin drew, where the pointer stops, and the next wheel (null once the session is finished)."""
+
+    appended_token: AppendedToken
+    draw: DrawBody
+    target_angle: float = Field(description="degrees on the wheel that was shown, 0 to 360")
+    slice_index: int = Field(description="the slice of the wheel that was shown")
+    previous_text: str
+    current_text: str
+    generation_count: int
+    wheel: WheelBody | None
+
+
+class OtherCategoryInfo(BaseModel):
+    """What Other held when a token was drawn from it."""
+
+    total_probability: float
+    token_count: int
+    selected_token_rank: int
+
+
+class AppendedBody(SessionHead):
+    """What was appended, and the next wheel (null once the session is finished)."""
+
+    previous_text: str
+    appended_token: AppendedToken
+    current_text: str
+    token_history: list[TurnBody]
+    generation_count: int
+    other_category_info: OtherCategoryInfo | None = None
+    draw: DrawBody | None
+    wheel: WheelBody | None

@@ -1,0 +1,55 @@
+"""Limits of requests that depend on the settings, and the errors that name them."""
+
+from handler.settings import Settings
+from handler.wheel.errors import InvalidRequestError
+
+LONGEST_ANSWER_BYTES = 1_000_000  # Lambda ends at 6 MB, a classroom's network far earlier
+
+
+class RequestLimitError(InvalidRequestError):
+    """Base of the errors for a request that asks for more than this server allows."""
+
+
+class PromptTooLongError(RequestLimitError):
+    """Raise when a prompt or text has more characters than allowed."""
+
+    def __init__(self, *, characters: int) -> None:
+        """Name the limit."""
+        super().__init__(f"a text may have at most {characters} characters")
+
+
+class TooManyPromptsError(RequestLimitError):
+    """Raise when a batch holds more prompts than allowed."""
+
+    def __init__(self, *, prompts: int) -> None:
+        """Name the limit."""
+        super().__init__(f"a batch may hold at most {prompts} prompts")
+
+
+class AnswerTooLongError(RequestLimitError):
+    """Raise when the wheels of a batch together are too much for one answer."""
+
+    def __init__(self) -> None:
+        """Name the limit and the ways under it."""
+        super().__init__(f"the answer would exceed {LONGEST_ANSWER_BYTES} bytes: send fewer prompts or raise the threshold")
+
+
+def within_limit(text: str, settings: Settings) -> str:
+    """The text itself. Raises PromptTooLongError."""
+    if len(text) > settings.prompt_characters:
+        raise PromptTooLongError(characters=settings.prompt_characters)
+    return text
+
+
+def all_within_limit(texts: list[str], settings: Settings) -> list[str]:
+    """The texts themselves. Raises TooManyPromptsError or PromptTooLongError."""
+    if len(texts) > settings.max_batch:
+        raise TooManyPromptsError(prompts=settings.max_batch)
+    return [within_limit(text, settings) for text in texts]
+
+
+def short_enough(answer: str) -> str:
+    """The answer itself. Raises AnswerTooLongError."""
+    if len(answer.encode()) > LONGEST_ANSWER_BYTES:
+        raise AnswerTooLongError
+    return answer

@@ -1,0 +1,74 @@
+"""The answers about wheels of sessions: looked at, spun, chosen from."""
+
+from dataclasses import asdict, dataclass
+
+from handler.api.answers import rendered
+from handler.api.contracts.sessions import head_fields
+from handler.api.contracts.spins import AppendedBody, AppendedToken, NextTokenProbs, OtherCategoryInfo, SpunBody
+from handler.api.contracts.tokens import TokenBody, token_fields
+from handler.api.contracts.turns import DrawBody
+from handler.api.contracts.wheels import wheel_fields, wheel_or_none
+from handler.api.history import turn_bodies, turns_with_appended
+from handler.wheel.outcomes import Appended, Look
+from handler.wheel.session import Draw
+from handler.wiring import Application
+
+
+@dataclass(frozen=True, slots=True)
+class SpinAnswers:
+    """Renders what wheels showed and what they gave."""
+
+    application: Application
+
+    def looked(self, look: Look) -> str:
+        """The wheel after a session's tokens."""
+        return rendered(
+            NextTokenProbs,
+            **head_fields(look.session, look.finish_reason),
+            **asdict(look.wheel.settings),
+            **wheel_fields(look.wheel),
+            current_text=look.text,
+            above_threshold_tokens=[TokenBody.of(piece.token) for piece in look.wheel.slices if piece.token is not None],
+        )
+
+    def spun(self, spun: Appended) -> str:
+        """A drawn token, where the pointer stops, and the next wheel."""
+        draw = spun.turn.draw
+        assert draw is not None, "a spin draws"
+        return rendered(SpunBody, **_appended(spun), target_angle=draw.target_angle, slice_index=draw.slice_index)
+
+    def appended(self, appended: Appended) -> str:
+        """A chosen token, the history and the next wheel. What Other held is told when the token was drawn from it."""
+        session = appended.session
+        history = turn_bodies(self.application, session, turns_with_appended(self.application, appended))
+        body = AppendedBody.model_validate({**_appended(appended), "token_history": history})
+        if not appended.turn.sampled_from_other:
+            return body.model_dump_json(exclude={"other_category_info"})
+        return body.model_copy(update={"other_category_info": _other_info(appended)}).model_dump_json()
+
+
+def _appended(appended: Appended) -> dict[str, object]:
+    turn = appended.turn
+    return {
+        **head_fields(appended.session, appended.finish_reason),
+        "appended_token": AppendedToken.model_validate(
+            {**token_fields(appended.share), "category": turn.category, "sampled_from_other": turn.sampled_from_other}
+        ),
+        "draw": _draw(turn.draw),
+        "previous_text": appended.previous_text,
+        "current_text": appended.text,
+        "generation_count": len(appended.session.generated_token_ids),
+        "wheel": wheel_or_none(appended.wheel),
+    }
+
+
+def _draw(draw: Draw | None) -> DrawBody | None:
+    return None if draw is None else DrawBody.of(draw)
+
+
+def _other_info(appended: Appended) -> OtherCategoryInfo:
+    return OtherCategoryInfo(
+        total_probability=appended.other.total_probability,
+        token_count=appended.other.token_count,
+        selected_token_rank=appended.share.rank,
+    )

@@ -1,0 +1,24 @@
+"""What Lambda calls: recognises the kind of an event and hands it to its door."""
+
+from typing import Any
+
+from handler.doors import http
+from handler.settings import Settings
+
+
+class UnknownEventError(Exception):
+    """Raise when no door knows the kind of an event."""
+
+    def __init__(self) -> None:
+        super().__init__("no door of this function knows this kind of event")
+
+
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
+    """Answer an event. Raises UnknownEventError."""
+    if http.is_http(event):
+        return http.handle_http(event, context)
+    raise UnknownEventError
+
+
+if Settings.from_environment().on_lambda:
+    http.prime()  # the init phase computes at full speed, and no student waits for it

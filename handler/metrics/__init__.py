@@ -1,0 +1,1 @@
+"""The two ways request metrics leave this process."""

@@ -1,0 +1,141 @@
+"""The documentation says what the server does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+from starlette.testclient import TestClient
+
+from tests.api_client import make_client, spin, start_session
+
+OF_NO_CONTRACT = {("GET", "/metrics")}  # plain text
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One server for the tests of this module."""
+    with make_client(tmp_path_factory.mktemp("data")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def schema(client: TestClient) -> dict[str, Any]:
+    """The OpenAPI document."""
+    document: dict[str, Any] = client.get("/openapi.json").json()
+    return document
+
+
+def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path and description of every operation."""
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def resolved(schema: dict[str, Any], reference: str) -> dict[str, Any]:
+    """The component that a reference names."""
+    _, kind, group, name = reference.split("/")
+    found: dict[str, Any] = schema[kind][group][name]
+    return found
+
+
+def request_body(schema: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema of an operation's body, if it has one."""
+    if "requestBody" not in operation:
+        return None
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    references = [body, *body.get("anyOf", [])]
+    return resolved(schema, next(one["$ref"] for one in references if "$ref" in one))
+
+
+def test_the_document_is_openapi(schema: dict[str, Any]) -> None:
+    """It has OpenAPI's structure, and every reference leads somewhere."""
+    OpenAPI.model_validate(schema)
+    references = {part.split('"')[0] for part in json.dumps(schema).split('"$ref": "')[1:]}
+    assert references
+    for reference in references:
+        resolved(schema, reference)
+
+
+def test_every_route_is_documented(schema: dict[str, Any]) -> None:
+    """All of table A and the additions."""
+    assert {(method, path) for method, path, _ in operations(schema)} == {
+        ("POST", "/api/sessions"),
+        ("GET", "/api/sessions/{session_id}"),
+        ("DELETE", "/api/sessions/{session_id}"),
+        ("POST", "/api/sessions/{session_id}/set-prompt"),
+        ("GET", "/api/sessions/{session_id}/next-token-probs"),
+        ("POST", "/api/sessions/{session_id}/append-token"),
+        ("POST", "/api/sessions/{session_id}/spin"),
+        ("POST", "/api/sessions/{session_id}/undo"),
+        ("POST", "/api/sessions/{session_id}/fork"),
+        ("GET", "/api/sessions/{session_id}/turns"),
+        ("GET", "/api/sessions/{session_id}/export"),
+        ("POST", "/api/wheel"),
+        ("POST", "/api/score"),
+        ("GET", "/api/models"),
+        ("GET", "/health"),
+        ("GET", "/ready"),
+        ("GET", "/metrics"),
+    }
+
+
+def test_every_error_status_is_documented(schema: dict[str, Any]) -> None:
+    """A session's routes tell 404 and 503, those with a body 413, 415 and 422, each with an example of every code."""
+    for method, path, operation in operations(schema):
+        statuses = set(operation["responses"])
+        assert "500" in statuses, path
+        if "{session_id}" in path:
+            assert {"404", "503"} <= statuses, path
+        if "requestBody" in operation:
+            assert {"413", "415", "422"} <= statuses, path
+        if "{session_id}" in path and method != "GET":
+            assert "409" in statuses, path
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                content = response["content"]["application/json"]
+                assert content["schema"]["$ref"].endswith("/ErrorBody"), (path, status)
+                assert all(one["value"]["code"] == code for code, one in content["examples"].items()), (path, status)
+
+
+def test_every_example_is_accepted(client: TestClient, schema: dict[str, Any]) -> None:
+    """Whoever copies a body from the documentation gets an answer of the documented success."""
+    tried = 0
+    for method, path, operation in operations(schema):
+        body = request_body(schema, operation)
+        for example in (body or {}).get("examples", []):
+            session_id = start_session(client)["session_id"]
+            answer = client.request(method, path.format(session_id=session_id), json=example)
+            assert str(answer.status_code) in operation["responses"], (path, example)
+            assert answer.status_code < 300, (path, example, answer.text)
+            tried += 1
+    assert tried >= 9
+
+
+def test_every_body_has_an_example(schema: dict[str, Any]) -> None:
+    """But for one that needs no field."""
+    for _, path, operation in operations(schema):
+        body = request_body(schema, operation)
+        assert body is None or body.get("examples") or path.endswith("/undo"), path
+
+
+def test_answers_hold_exactly_the_documented_fields(client: TestClient, schema: dict[str, Any]) -> None:
+    """Each successful answer has the required fields of its contract and no other than its contract's."""
+    session_id = start_session(client)["session_id"]
+    spin(client, session_id)
+    bodies = {
+        "set-prompt": {"prompt": "a fox"},
+        "append-token": {"category": "other"},
+        "wheel": {"prompt": "a"},
+        "score": {"text": "a fox"},
+    }
+    paths = sorted(operations(schema), key=lambda one: (one[0] == "DELETE", one[1].endswith("set-prompt")))
+    for method, path, operation in paths:
+        if (method, path) in OF_NO_CONTRACT:
+            continue
+        answer = client.request(method, path.format(session_id=session_id), json=bodies.get(path.rsplit("/", 1)[-1], {}))
+        success = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+        contract = resolved(schema, success["$ref"])
+        assert set(contract["required"]) <= answer.json().keys() <= set(contract["properties"]), path

@@ -1,0 +1,94 @@
+"""A student's text is in the answers that give it, and nowhere else."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from handler.wheel.token_wheel import TokenWheel
+from tests.api_client import client_of, make_application, start_session
+
+SECRET = "my secret is zebrazebra"
+MARK = "zebra"
+
+
+def walk_every_route(client: TestClient) -> list[str]:
+    """Send the secret everywhere, rightly and wrongly; the bodies of all errors."""
+    session_id = start_session(client, SECRET)["session_id"]
+    path = f"/api/sessions/{session_id}"
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", path, {}),
+        ("POST", f"{path}/set-prompt", {"json": {"prompt": SECRET}, "headers": {"Idempotency-Key": MARK}}),
+        ("POST", f"{path}/set-prompt", {"json": {"prompt": "x"}, "headers": {"Idempotency-Key": MARK}}),
+        ("GET", f"{path}/next-token-probs?threshold={MARK}", {}),
+        ("GET", f"{path}/next-token-probs?{MARK}={MARK}", {}),
+        ("POST", f"{path}/spin", {"json": {"seed": SECRET}}),
+        ("POST", f"{path}/spin", {"json": {"seed": [SECRET]}}),
+        ("POST", f"{path}/append-token", {"json": {"token_text": SECRET}}),
+        ("POST", f"{path}/append-token", {"json": {"category": SECRET}}),
+        ("POST", f"{path}/undo", {}),
+        ("POST", f"{path}/undo", {"json": {"expected_version": MARK}}),
+        ("POST", f"{path}/fork", {"json": {"at_turn": MARK}}),
+        ("GET", f"{path}/export", {}),
+        ("GET", f"{path}/export?format={MARK}", {}),
+        ("GET", f"{path}/turns?after={MARK}", {}),
+        ("GET", f"/api/sessions/{MARK}", {}),
+        ("POST", "/api/sessions", {"json": {"model_name": SECRET}}),
+        ("POST", "/api/sessions", {"json": {"prompt": SECRET * 100}}),
+        ("POST", "/api/sessions", {"content": SECRET, "headers": {"Content-Type": "application/json"}}),
+        ("POST", "/api/sessions", {"content": SECRET, "headers": {"Content-Type": MARK}}),
+        ("POST", "/api/sessions", {"content": SECRET * 1000}),
+        ("POST", "/api/sessions", {"json": {}, "headers": {"Idempotency-Key": SECRET}}),
+        ("POST", "/api/wheel", {"json": {"prompt": SECRET}}),
+        ("POST", "/api/wheel", {"json": {"prompts": [SECRET] * 65}}),
+        ("POST", "/api/score", {"json": {"text": SECRET}}),
+        ("POST", "/api/score", {"json": {"text": SECRET * 20}}),
+        ("GET", f"/{MARK}", {}),
+        ("GET", f"/{MARK}/..%2f{MARK}", {}),
+        (MARK.upper(), "/health", {}),
+        ("DELETE", path, {}),
+    ]
+    answers = [client.request(method, url, **rest) for method, url, rest in calls]
+    assert {answer.status_code for answer in answers} >= {200, 400, 404, 405, 413, 415, 422}
+    assert all(answer.status_code < 500 for answer in answers)
+    return [answer.text + str(answer.headers) for answer in answers if answer.status_code >= 400]
+
+
+@pytest.mark.parametrize("memory", [None, 1769])
+def test_no_text_reaches_logs_metrics_or_errors(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, memory: int | None
+) -> None:
+    """Every route, right and wrong, on a laptop and on Lambda: the secret is in no line and no error."""
+    caplog.set_level(logging.DEBUG)
+    application = make_application(tmp_path, aws_lambda_function_memory_size=memory)
+    with client_of(application) as client:
+        errors = walk_every_route(client)
+        metrics = client.get("/metrics").text
+    lines = [record.getMessage() + str(record.__dict__) for record in caplog.records if not record.name.startswith("httpx")]
+    written = "".join(capfd.readouterr())
+    assert written.count('"message":"request"') >= 30
+    assert ("_aws" in written) == (memory is not None)
+    for place in (*errors, *lines, metrics, written):
+        assert MARK not in place.lower()
+
+
+def test_an_unexpected_error_is_told_by_type_and_place(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller gets 500 and a number to quote, the log the type and the line with that number; neither gets the message."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError(SECRET) from KeyError(SECRET)
+
+    monkeypatch.setattr(TokenWheel, "undo", fail)
+    with client_of(make_application(tmp_path)) as client:
+        session_id = start_session(client)["session_id"]
+        answer = client.post(f"/api/sessions/{session_id}/undo")
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (500, "internal_error")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    written = "".join(capfd.readouterr())
+    assert all(told in written for told in (body["correlation_id"], "ZeroDivisionError", "KeyError", "test_api_privacy.py:"))
+    assert MARK not in answer.text + written
