@@ -17,10 +17,8 @@ from handler.wheel.outcomes import Appended, Change, Forked, Started
 from handler.wheel.session import Session
 from handler.wheel.settings_change import SettingsChange
 from handler.wheel.token_wheel import TokenWheel
-from model_layer.language_model import LanguageModel
-from tests.tiny_sessions import Clock, OneModel, open_tiny
+from tests.tiny_sessions import SAME, Clock
 
-SAME = SettingsChange()
 FREELY = Write()
 
 
@@ -37,30 +35,12 @@ class OvertakenStore(SqliteSessionStore):
         return super().load(session_id)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
-    """A tiny random model."""
-    return open_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Noon."""
-    return Clock()
-
-
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[SqliteSessionStore]:
     """A store in a new file."""
     store = SqliteSessionStore(tmp_path / "sessions.db", clock=clock)
     yield store
     store.close()
-
-
-@pytest.fixture
-def wheel(model: LanguageModel, clock: Clock) -> TokenWheel:
-    """The transitions."""
-    return TokenWheel(OneModel(model), clock=clock)
 
 
 @pytest.fixture

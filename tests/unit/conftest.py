@@ -1,0 +1,32 @@
+"""A tiny model that really computes, for the tests of sessions."""
+
+import pytest
+
+from handler.wheel.session import Session
+from handler.wheel.token_wheel import TokenWheel
+from model_layer.language_model import LanguageModel
+from tests.tiny_sessions import Clock, OneModel, open_tiny, started
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    """A tiny random model with a window of 64 tokens."""
+    return open_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon."""
+    return Clock()
+
+
+@pytest.fixture
+def wheel(model: LanguageModel, clock: Clock) -> TokenWheel:
+    """A wheel of sessions of at most 100 turns."""
+    return TokenWheel(OneModel(model), clock=clock, max_turns=100)
+
+
+@pytest.fixture
+def session(wheel: TokenWheel) -> Session:
+    """A session at its prompt."""
+    return started(wheel)
