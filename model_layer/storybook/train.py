@@ -39,7 +39,7 @@ class Recipe:
     heads: int = 4
     width: int = 256
     batch: int = 8
-    epochs: float = 6.0
+    epochs: float = 3.6
     matrix_learning_rate: float = 3e-3
     other_learning_rate: float = 2e-3
     weight_decay: float = 0.1
