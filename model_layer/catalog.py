@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class ModelCatalog:
-    """Models by name. Thread-safe: a model is loaded once however many threads ask, and others load meanwhile."""
+    """Models by name. Thread-safe: a model is loaded once however many threads ask, and others load meanwhile.
+
+    `prefix_cache_bytes` (the setting `prefix_cache_mb`) bounds the prefix cache of each loaded model: a process that has
+    loaded three models may hold three times as much.
+    """
 
     def __init__(
         self,

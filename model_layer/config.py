@@ -10,7 +10,8 @@ from model_layer.activations import ACTIVATIONS
 from model_layer.errors import ModelNotLoadableError, UnsupportedArchitectureError
 
 CONFIG_FILE = "config.json"
-GREATEST_SIZE = 2**31 - 1
+# Several times the greatest GPT-2 ever published: beyond it the file is damaged, and sizes near 2**31 would hang the reader.
+GREATEST = {"n_layer": 2**10, "n_head": 2**10, "n_embd": 2**16, "n_inner": 2**18, "n_positions": 2**20, "vocab_size": 2**22}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def _require_gpt2(fields: Mapping[str, Any]) -> None:
 
 def _size(fields: Mapping[str, Any], key: str, default: int) -> int:
     value = fields.get(key, default)
-    if type(value) is not int or not 1 <= value <= GREATEST_SIZE:
-        raise ModelNotLoadableError(f"config.json: {key} is not a positive number of things")
+    if type(value) is not int or not 1 <= value <= GREATEST[key]:
+        raise ModelNotLoadableError(f"config.json: {key} is not a whole number from 1 to {GREATEST[key]}")
     return value
 
 

@@ -4,6 +4,7 @@ Owns the network, the tokenizer, the cache of what was computed lately, and the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -19,13 +20,16 @@ from model_layer.errors import (
     TokenIdOutOfRangeError,
 )
 from model_layer.gpt2 import Gpt2
+from model_layer.kv_cache import LEAST_CAPACITY
 from model_layer.network import Continuation, Network
 from model_layer.prefix_cache import PrefixCache
 from model_layer.tokenizer import Tokenizer
 from model_layer.weights import Weights
 
 PREFIX_CACHE_BYTES = 128 * 2**20
-TOKENS_PER_PASS = 2048  # bounds the memory of a batch; more new tokens in one pass make it no faster
+# Bounds what a pass allocates and how long others wait for it. A sequence may be copied whole, cached prefix included, into
+# room for up to twice its tokens, at least LEAST_CAPACITY; 1024 tokens, the window of GPT-2, are 75 MB at 124M parameters.
+TOKENS_PER_PASS = 1024
 
 Engine = Literal["numpy", "transformers"]
 Ids = tuple[int, ...]
@@ -45,6 +49,7 @@ class LanguageModel:
         self._tokenizer = tokenizer
         self._prefixes: PrefixCache[Any] = PrefixCache(prefix_cache_bytes)
         self._lock = Lock()
+        self._queue = Lock()
 
     @classmethod
     def open(
@@ -102,7 +107,7 @@ class LanguageModel:
         return self._after([ids])[ids]
 
     def next_logits_batch(self, sequences: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Logits (sequences, vocab_size) after each sequence; lengths may differ. One forward pass up to TOKENS_PER_PASS tokens.
+        """Logits (sequences, vocab_size) after each sequence; lengths may differ. One forward pass for each TOKENS_PER_PASS.
 
         Raises EmptySequenceError, ContextWindowExceededError or TokenIdOutOfRangeError before anything is computed.
         """
@@ -115,13 +120,13 @@ class LanguageModel:
     def hidden_states(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
         """Hidden states (tokens, width) of every position, after the final layer norm. Raises as `next_logits_batch` does."""
         ids = self._checked(token_ids)
-        with self._lock:
+        with self._turn():
             self._count(len(ids))
             return self._network.forward([Continuation(self._network.empty_cache(), ids)], every_position=True).hidden
 
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (rows, vocab_size) of hidden states (rows, width)."""
-        with self._lock:
+        with self._turn():
             return self._network.logits(hidden)
 
     def _checked(self, token_ids: Sequence[int]) -> Ids:
@@ -139,37 +144,22 @@ class LanguageModel:
     def _after(self, wanted: Sequence[Ids]) -> Mapping[Ids, NDArray[np.float32]]:
         """The logits after each of the sequences; only those that are not remembered are computed."""
         known = self._remembered(wanted)
-        if len(known) == len(set(wanted)):
-            return known
-        with self._lock:
-            known |= self._remembered(ids for ids in wanted if ids not in known)  # another thread may have computed them
-            missing = [ids for ids in dict.fromkeys(wanted) if ids not in known]
-            for group in self._passes(missing):
-                known |= self._computed(group)
+        for group in _groups([ids for ids in dict.fromkeys(wanted) if ids not in known]):
+            with self._turn():  # of each group: other threads' single steps come in between
+                known |= self._remembered(group)  # another thread may have computed them
+                known |= self._computed([ids for ids in group if ids not in known])
         return known
 
-    def _remembered(self, wanted: Iterator[Ids] | Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
+    def _remembered(self, wanted: Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
         found = ((ids, self._prefixes.logits(ids)) for ids in wanted)
         return {ids: logits for ids, logits in found if logits is not None}
 
-    def _passes(self, missing: Sequence[Ids]) -> Iterator[dict[Ids, Continuation[Any]]]:
-        """The sequences with what is still to run of each, as many in a pass as TOKENS_PER_PASS lets in."""
-        group: dict[Ids, Continuation[Any]] = {}
-        tokens = 0
-        for ids in missing:
-            cache = self._prefixes.longest_prefix(ids) or self._network.empty_cache()
-            new_ids = ids[cache.length :]
-            if group and tokens + len(new_ids) > TOKENS_PER_PASS:
-                yield group
-                group, tokens = {}, 0
-            group[ids] = Continuation(cache, new_ids)
-            tokens += len(new_ids)
-        if group:
-            yield group
-
-    def _computed(self, group: Mapping[Ids, Continuation[Any]]) -> dict[Ids, NDArray[np.float32]]:
-        self._count(sum(len(one.new_ids) for one in group.values()))
-        done = self._network.forward(list(group.values()))
+    def _computed(self, group: Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
+        if not group:
+            return {}
+        batch = [self._continuation(ids) for ids in group]
+        self._count(sum(len(one.new_ids) for one in batch))
+        done = self._network.forward(batch)
         after: dict[Ids, NDArray[np.float32]] = {}
         for ids, cache, row in zip(group, done.caches, self._network.logits(done.hidden), strict=True):
             logits = row.copy() if len(group) > 1 else row  # a row of a batch would keep the whole batch in memory
@@ -178,9 +168,38 @@ class LanguageModel:
             after[ids] = logits
         return after
 
+    def _continuation(self, ids: Ids) -> Continuation[Any]:
+        cache = self._prefixes.longest_prefix(ids) or self._network.empty_cache()
+        return Continuation(cache, ids[cache.length :])
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the network. Whoever waits goes before a holder that comes again at once, which a bare Lock does not promise."""
+        with self._queue:
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _count(self, tokens: int) -> None:
         self.forward_passes += 1
         self.tokens_computed += tokens
+
+
+def _groups(sequences: Sequence[Ids]) -> Iterator[list[Ids]]:
+    """The sequences in order, as many in a group as hold TOKENS_PER_PASS tokens at most; a longer one is a group alone."""
+    group: list[Ids] = []
+    tokens = 0
+    for ids in sequences:
+        size = max(len(ids), LEAST_CAPACITY)
+        if group and tokens + size > TOKENS_PER_PASS:
+            yield group
+            group, tokens = [], 0
+        group.append(ids)
+        tokens += size
+    if group:
+        yield group
 
 
 def _network(folder: Path, config: Gpt2Config, weights: Weights, engine: Engine) -> Network[Any]:

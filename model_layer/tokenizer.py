@@ -33,8 +33,8 @@ class Tokenizer:
         return self._bpe.get_vocab_size(with_added_tokens=True)
 
     def save(self, path: Path) -> None:
-        """Write it as one standard `tokenizer.json`."""
-        self._bpe.save(str(path), pretty=False)
+        """Write it as one standard `tokenizer.json`. Raises OSError, which the tokenizer's own `save` does not."""
+        path.write_text(self._bpe.to_str(), encoding="utf-8")
 
     def encode(self, text: str) -> list[int]:
         """Token ids of the text. `<|endoftext|>` in it is that one token. The text holds no lone surrogates."""

@@ -68,10 +68,10 @@ def bake(order: Order) -> Manifest:
         records = file_records(folder, files_of(folder))
         if pinned:
             check_pins(pinned, folder, records)
-        pinned = pinned or recognise(records[WEIGHTS].sha256)
+        pinned = pinned or recognise({file: record.sha256 for file, record in records.items()})
         labels = order.labels(pinned, records[WEIGHTS].sha256)
         done = _already_there(target, order, labels, records)
-        return done or _bake_folder(folder, target, order, pinned=pinned, labels=labels, records=records)
+        return done or _bake_folder(folder, target, order, labels=labels, records=records)
 
 
 def _already_there(target: Path, order: Order, labels: Mapping[str, str], records: Records | None = None) -> Manifest | None:
@@ -88,15 +88,13 @@ def _already_there(target: Path, order: Order, labels: Mapping[str, str], record
     return manifest
 
 
-def _bake_folder(
-    folder: Path, target: Path, order: Order, *, pinned: PinnedModel | None, labels: Mapping[str, str], records: Records
-) -> Manifest:
+def _bake_folder(folder: Path, target: Path, order: Order, *, labels: Mapping[str, str], records: Records) -> Manifest:
     config = Gpt2Config.read(folder)
     check_space(target.parent, weights_bytes(config, order.dtype) + SMALL_FILES_BYTES)
     with new_folder(target) as staging:
         log.info("writing %s parameters as %s", f"{parameters(config):,}", order.dtype)
         write_model(folder, staging, config, order.dtype)
-        numerics, checks = _prove(folder, staging, pinned, skip_reference=order.skip_reference)
+        numerics, checks = _prove(folder, staging, records[WEIGHTS].sha256, skip_reference=order.skip_reference)
         manifest = Manifest(
             **labels,
             architecture="GPT2LMHeadModel",
@@ -113,13 +111,11 @@ def _bake_folder(
     return manifest
 
 
-def _prove(
-    folder: Path, staging: Path, pinned: PinnedModel | None, *, skip_reference: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _prove(folder: Path, staging: Path, weights_sha256: str, *, skip_reference: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the manifest says of numerics and of checks. Raises BakeError when a check fails."""
     baked = LanguageModel.open(staging)
     log.info("comparing with the source in float32")
-    numerics, checks = _compare_with_source(LanguageModel.open(folder), baked, pinned)
+    numerics, checks = _compare_with_source(LanguageModel.open(folder), baked, weights_sha256)
     if not skip_reference:
         log.info("comparing with transformers")
         checks["reference"] = check_reference(staging, baked)
@@ -127,7 +123,7 @@ def _prove(
 
 
 def _compare_with_source(
-    source: LanguageModel, baked: LanguageModel, pinned: PinnedModel | None
+    source: LanguageModel, baked: LanguageModel, weights_sha256: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    golden = check_known_answers(pinned, source, baked)
+    golden = check_known_answers(weights_sha256, source, baked)
     return check_rounding(source, baked).rounded(), {} if golden is None else {"golden": golden}

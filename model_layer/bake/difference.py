@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_layer.errors import BakeError
 from model_layer.language_model import LanguageModel
 
 # Fixed, so that the figures of two bakes compare; with punctuation, numbers and bytes beyond ASCII.
@@ -15,6 +17,8 @@ TEXTS = (
     '"Où est le café?" she asked, and nobody knew what to say \U0001f600',
     "In 1969 three people flew to the moon. The first of them to walk on it was",
 )
+
+LONG_TOKENS = 200  # more than one block of queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,31 @@ def difference(reference: LanguageModel, other: LanguageModel, texts: Sequence[s
     return Difference(log_probability, kl)
 
 
+def served_difference(reference: LanguageModel, served: LanguageModel) -> float:
+    """Greatest change of a log-probability, in nats, on the ways that serving takes and short texts do not.
+
+    They are a pass over LONG_TOKENS tokens (the context window if that is shorter), and one step over the cache of a prefill.
+    """
+    endless = chain.from_iterable(_sequences(reference, TEXTS * LONG_TOKENS))  # a text has one token at least
+    token_ids = list(islice(endless, min(LONG_TOKENS, reference.context_window)))
+    expected = log_probabilities(reference, token_ids)
+    whole = float(np.abs(log_probabilities(served, token_ids) - expected).max())
+    middle = max(1, len(token_ids) // 2)
+    served.next_logits(token_ids[:middle])
+    step = _log_softmax(served.next_logits(token_ids[: middle + 1]))
+    return max(whole, float(np.abs(step - expected[: middle + 1][-1]).max()))
+
+
 def log_probabilities(model: LanguageModel, token_ids: Sequence[int]) -> NDArray[np.float64]:
-    """Log-softmax of the logits after each position, (positions, vocab_size)."""
-    logits = model.logits(model.hidden_states(token_ids)).astype(np.float64)
-    logits -= logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))  # type: ignore[no-any-return]
+    """Log-softmax of the logits after each position, (positions, vocab_size). Raises BakeError when one is not finite."""
+    return _log_softmax(model.logits(model.hidden_states(token_ids)))
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    if not np.isfinite(logits).all():
+        raise BakeError("the model computes logits that are not finite")
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))  # type: ignore[no-any-return]
 
 
 def _sequences(model: LanguageModel, texts: Sequence[str]) -> Iterator[list[int]]:

@@ -41,7 +41,7 @@ class GoldenCase:
 def check_golden(model: LanguageModel, cases: Sequence[GoldenCase], *, bound: float, same_top: bool) -> float:
     """The greatest change of a known log-probability, in nats.
 
-    Raises BakeError when it is over `bound`, when the text is cut into other tokens, or when `same_top` is wanted and the
+    Raises BakeError when it is not within `bound`, when the text is cut into other tokens, or when `same_top` is wanted and the
     most probable tokens are others.
     """
     return max(_check_case(model, case, number, bound=bound, same_top=same_top) for number, case in enumerate(cases, start=1))
@@ -52,7 +52,7 @@ def _check_case(model: LanguageModel, case: GoldenCase, number: int, *, bound: f
         raise BakeError(f"golden prompt {number}: the tokenizer gives other token ids than the real one")
     found = log_probabilities(model, case.token_ids)[-1]  # (vocab_size,)
     change = max(abs(float(found[token_id]) - known) for token_id, known in case.log_probabilities.items())
-    if change > bound:
+    if not change <= bound:
         raise BakeError(f"golden prompt {number}: a log-probability is off by {change:.1e}, over the bound of {bound:.0e}")
     top = np.argsort(-found, kind="stable")[: len(case.top)]
     if same_top and set(top.tolist()) != set(case.top):

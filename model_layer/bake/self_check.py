@@ -1,12 +1,13 @@
 """Prove a baked folder before it is published: against its own float32 source, against transformers, against known answers."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model_layer.bake.difference import Difference, difference
+from model_layer.bake.difference import Difference, difference, served_difference
 from model_layer.bake.golden import GOLDEN_FOLDER, GoldenCase, check_golden
-from model_layer.bake.sources import PinnedModel
+from model_layer.bake.sources import with_weights
 from model_layer.errors import BakeError
 from model_layer.language_model import LanguageModel
 
@@ -43,6 +44,7 @@ def check_reference(folder: Path, baked: LanguageModel) -> dict[str, Any]:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     reference = LanguageModel.open(folder, engine="transformers")
     found = difference(reference, baked)
+    found = replace(found, log_probability=max(found.log_probability, served_difference(reference, baked)))
     if not found.log_probability <= ENGINES_AGREE:
         raise BakeError(
             f"the engine and transformers disagree by {found.log_probability:.1e} in a log-probability, bound {ENGINES_AGREE:.0e}"
@@ -50,8 +52,9 @@ def check_reference(folder: Path, baked: LanguageModel) -> dict[str, Any]:
     return found.rounded() | {"bound": ENGINES_AGREE}
 
 
-def check_known_answers(pinned: PinnedModel | None, source: LanguageModel, baked: LanguageModel) -> dict[str, Any] | None:
-    """The golden numbers of a pinned model on its unchanged and on its baked weights; None where there are none."""
+def check_known_answers(weights_sha256: str, source: LanguageModel, baked: LanguageModel) -> dict[str, Any] | None:
+    """The golden numbers of these weights, unchanged and baked; None where there are none."""
+    pinned = with_weights(weights_sha256)
     path = GOLDEN_FOLDER / f"{pinned.name}.json" if pinned else None
     if path is None or not path.is_file():
         return None

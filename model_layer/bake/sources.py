@@ -1,7 +1,7 @@
 """What can be baked: the pinned models of the Hugging Face Hub, and local folders in the same format.
 
-A pin is a repository, a commit and the SHA-256 of each file as far as it is known; weights that have the hash of a pin
-are that model, wherever they lie.
+A pin is a repository, a commit and the SHA-256 of each file as far as it is known; a local folder is a pinned model when
+every file has its known hash: the same weights under another configuration or tokenizer are another model.
 """
 
 from collections.abc import Mapping
@@ -71,9 +71,17 @@ CATALOGUE = {
 }
 
 
-def recognise(weights_sha256: str) -> PinnedModel | None:
-    """The pinned model that has these weights."""
-    return next((model for model in CATALOGUE.values() if model.sha256.get(WEIGHTS) == weights_sha256), None)
+def recognise(sha256: Mapping[str, str]) -> PinnedModel | None:
+    """The pinned model of which these hashes, by file, are all of the files; never one of which a hash is not known."""
+    for model in CATALOGUE.values():
+        if all(file in model.sha256 and sha256.get(file) == model.sha256[file] for file in model.files):
+            return model
+    return None
+
+
+def with_weights(sha256: str) -> PinnedModel | None:
+    """The pinned model of which these are the weights, whatever lies beside them."""
+    return next((model for model in CATALOGUE.values() if model.sha256.get(WEIGHTS) == sha256), None)
 
 
 def require_folder(source: str) -> None:

@@ -63,7 +63,7 @@ def measure(folder: Path, passages: list[Passage]) -> Figures:
 
 
 def sample(model: LanguageModel, prompt: str, *, seed: int) -> str:
-    """The prompt and what the model writes after it, drawn as the wheel draws: one seeded uniform a token."""
+    """The prompt and what the model writes after it, each token drawn by inverse CDF from one seeded uniform."""
     ids = model.encode(prompt)
     for index in range(SAMPLE_TOKENS):
         p = probabilities(model.next_logits(ids), temperature=SAMPLE_TEMPERATURE)

@@ -112,7 +112,7 @@ def test_a_batch_equals_its_sequences(open_model: OpenModel, oracle: Oracle) -> 
 
 
 def test_a_batch_is_one_pass_until_it_is_too_long(open_model: OpenModel, oracle: Oracle) -> None:
-    """A batch runs each sequence once, in one pass up to TOKENS_PER_PASS new tokens and in as few as hold them beyond."""
+    """A batch runs each sequence once, in one pass up to TOKENS_PER_PASS tokens and in as few as hold them beyond."""
     model = open_model(prefix_cache_bytes=0)
     few = [random_ids(model, 5, seed) for seed in range(8)]
     assert cost(model, lambda: model.next_logits_batch([*few, *few])) == (1, 40)

@@ -1,5 +1,6 @@
 """The bake as a person runs it: a command in a process of its own."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -56,3 +57,12 @@ def cached_in(hub_cache: Path, pinned: PinnedModel, source: Path) -> Path:
     snapshot = hub_cache / "hub" / f"models--{pinned.repository.replace('/', '--')}" / "snapshots" / pinned.revision
     shutil.copytree(source, snapshot)
     return snapshot
+
+
+def split_tokenizer(folder: Path) -> None:
+    """Replace the folder's tokenizer.json by the vocab.json and merges.txt of old models."""
+    bpe = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(bpe["vocab"]))
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in bpe["merges"]]
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")

@@ -12,11 +12,21 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from transformers import GPT2LMHeadModel
 
-from model_layer.bake.sources import CATALOGUE
-from model_layer.bake.verify import holds
+from model_layer.bake.baking import Order, bake
+from model_layer.bake.sources import CATALOGUE, PinnedModel
+from model_layer.bake.verify import file_records, holds
 from model_layer.language_model import LanguageModel
 from model_layer.manifest import Manifest
-from tests.integration.bake_command import REPOSITORY, bake_quickly, cached_in, command, environment, files_in, run_bake
+from tests.integration.bake_command import (
+    REPOSITORY,
+    bake_quickly,
+    cached_in,
+    command,
+    environment,
+    files_in,
+    run_bake,
+    split_tokenizer,
+)
 from tests.tiny_models import SENTENCES, make_tiny_model
 
 
@@ -104,11 +114,7 @@ def test_untied_head_is_kept(tmp_path: Path) -> None:
 def test_vocabulary_and_merges(source: Path, tmp_path: Path) -> None:
     """A folder with vocab.json and merges.txt alone bakes to a tokenizer.json that gives the same token ids."""
     shutil.copytree(source, tmp_path / "old")
-    bpe = json.loads((source / "tokenizer.json").read_text())["model"]
-    (tmp_path / "old" / "tokenizer.json").unlink()
-    (tmp_path / "old" / "vocab.json").write_text(json.dumps(bpe["vocab"]))
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in bpe["merges"]]
-    (tmp_path / "old" / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    split_tokenizer(tmp_path / "old")
     assert bake_quickly(tmp_path / "old", tmp_path / "fox").returncode == 0
     assert set(files_in(tmp_path / "fox")) >= {"tokenizer.json"}
     ours, theirs = LanguageModel.open(tmp_path / "fox"), LanguageModel.open(source)
@@ -137,6 +143,26 @@ def test_catalogue_from_the_cache(source: Path, tmp_path: Path) -> None:
         manifest = Manifest.read(tmp_path / "gpt2-medium")
         assert (manifest.source, manifest.revision, manifest.license) == (pinned.repository, pinned.revision, pinned.license)
         shutil.rmtree(tmp_path / "hub", ignore_errors=True)
+
+
+def test_a_pinned_model_in_a_local_folder(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local folder is labelled with a pin's repository only while configuration, tokenizer and weights are all the pinned."""
+    folder = Path(shutil.copytree(source, tmp_path / "copy"))
+    files = ("config.json", "tokenizer.json", "model.safetensors")
+    sha256 = {file: record.sha256 for file, record in file_records(folder, files).items()}
+    labels = {"description": "A fox.", "repository": "forest/fox", "revision": "1" * 40, "license": "MIT"}
+    monkeypatch.setitem(CATALOGUE, "fox", PinnedModel(name="fox", sha256=sha256, **labels))
+
+    def label() -> tuple[str, str, str]:
+        manifest = bake(Order(source=str(folder), target=tmp_path / "baked", skip_reference=True))
+        return manifest.source, manifest.revision, manifest.license
+
+    assert label() == ("forest/fox", "1" * 40, "MIT")
+    for file in files[:2]:
+        whole = (folder / file).read_bytes()
+        (folder / file).write_bytes(whole + b"\n")
+        assert label() == ("a local folder", f"sha256:{sha256['model.safetensors']}", "unknown")
+        (folder / file).write_bytes(whole)
 
 
 def test_identical_bake_is_left_alone(source: Path, tmp_path: Path) -> None:

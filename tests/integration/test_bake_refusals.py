@@ -28,6 +28,7 @@ from tests.integration.bake_command import (
     environment,
     files_in,
     run_bake,
+    split_tokenizer,
 )
 from tests.tiny_models import make_tiny_model
 
@@ -169,6 +170,15 @@ def test_full_disk(source: Path, tmp_path: Path) -> None:
     assert_refused(result, "the disk is full")
     assert [path.name for path in target.parent.iterdir()] == ["fox"]
     assert files_in(target) == before
+
+
+def test_full_disk_at_the_tokenizer(source: Path, tmp_path: Path) -> None:
+    """A disk that fills up while a tokenizer is made of vocab.json and merges.txt ends the bake as it does at the weights."""
+    split_tokenizer(source)
+    limit = (4_000, 4_000)  # bytes a file: config.json fits, tokenizer.json does not
+    result = bake_quickly(source, tmp_path / "fox", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    assert_refused(result, "the disk is full")
+    assert not (tmp_path / "fox").exists()
 
 
 def test_foreign_folder(source: Path, tmp_path: Path) -> None:

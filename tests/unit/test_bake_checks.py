@@ -1,6 +1,7 @@
 """The checks of a bake: they pass what is right and stop what is not."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,16 @@ import pytest
 from model_layer.bake.difference import TEXTS, difference, log_probabilities
 from model_layer.bake.golden import GOLDEN_FOLDER, GoldenCase, check_golden
 from model_layer.bake.publish import check_space
-from model_layer.bake.self_check import check_rounding
-from model_layer.bake.sources import CATALOGUE, recognise
+from model_layer.bake.self_check import check_reference, check_rounding
+from model_layer.bake.sources import CATALOGUE, recognise, with_weights
+from model_layer.config import Gpt2Config
 from model_layer.errors import BakeError
-from model_layer.language_model import LanguageModel
+from model_layer.gpt2 import Gpt2
+from model_layer.kv_cache import KvCache
+from model_layer.language_model import PREFIX_CACHE_BYTES, LanguageModel
+from model_layer.network import Continuation, Pass
+from model_layer.tokenizer import Tokenizer
+from model_layer.weights import Weights
 from tests.tiny_models import make_tiny_model
 
 GOLDEN = GoldenCase.read_all(GOLDEN_FOLDER / "gpt2.json")
@@ -52,10 +59,19 @@ def test_pins() -> None:
     }
 
 
-def test_recognised_by_weights() -> None:
-    """Weights with the hash of a pin are that model wherever they lie, and other weights are no pinned model."""
-    assert recognise("248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707") is CATALOGUE["gpt2"]
-    assert recognise("0" * 64) is None
+def test_recognised_by_every_file() -> None:
+    """Files that all have the hashes of a pin are that model wherever they lie; with one other or missing they are not."""
+    sha256 = CATALOGUE["gpt2"].sha256
+    assert recognise({**sha256, "generation_config.json": "0" * 64}) is CATALOGUE["gpt2"]
+    for file in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert recognise({**sha256, file: "0" * 64}) is None
+        assert recognise({other: sha256[other] for other in sha256 if other != file}) is None
+
+
+def test_not_recognised_by_weights_alone() -> None:
+    """A pin of which a hash is not known vouches for no local folder."""
+    for name in ("distilgpt2", "gpt2-medium"):
+        assert recognise({"config.json": "0" * 64, "tokenizer.json": "0" * 64, **CATALOGUE[name].sha256}) is None
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.prompt[:20])
@@ -111,8 +127,87 @@ def test_rounding_that_shows(model: LanguageModel, tmp_path: Path) -> None:
         check_rounding(model, other)
 
 
+class BrokenNetwork(Gpt2):
+    """Computes as GPT-2 does, and wrongly from `wrong_row` on in a pass of many tokens, or in every step over a cache."""
+
+    wrong_row: int | None = None
+    wrong_step = False
+    wrong_by = 1e-2
+
+    def forward(self, batch: Sequence[Continuation[KvCache]], *, every_position: bool = False) -> Pass[KvCache]:
+        """Run the pass and spoil it."""
+        done = super().forward(batch, every_position=every_position)
+        if self.wrong_row is not None and every_position:
+            done.hidden[self.wrong_row :] += self.wrong_by
+        if self.wrong_step and batch[0].cache.length:
+            done.hidden[:] += self.wrong_by
+        return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with a window of 256 tokens."""
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "long", n_positions=256)
+
+
+def broken(folder: Path, **faults: object) -> LanguageModel:
+    """The model of that folder with a network that has these faults."""
+    config = Gpt2Config.read(folder)
+    network = BrokenNetwork(config, Weights.open(folder, config))
+    vars(network).update(faults)
+    return LanguageModel("broken", config, network, Tokenizer(folder), prefix_cache_bytes=PREFIX_CACHE_BYTES)
+
+
+def test_what_serving_uses_is_checked(folder: Path) -> None:
+    """An engine that errs only after a block of queries, or only in a step over its cache, does not agree with transformers."""
+    assert check_reference(folder, broken(folder))["max_log_probability_change"] <= 1e-4
+    for fault in ({"wrong_row": 199}, {"wrong_step": True}):
+        with pytest.raises(BakeError, match="disagree"):
+            check_reference(folder, broken(folder, **fault))
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_the_shortest_windows_are_checked(window: int, tmp_path: Path) -> None:
+    """A model whose window has hardly a token for a step is checked as far as it goes."""
+    folder = make_tiny_model(tmp_path / "short", n_positions=window)
+    assert check_reference(folder, LanguageModel.open(folder))["max_log_probability_change"] <= 1e-4
+
+
+def test_what_is_not_finite_passes_no_check(folder: Path) -> None:
+    """A model that answers NaN fails the check of rounding, of known answers and against transformers."""
+    nowhere = broken(folder, wrong_row=0, wrong_step=True, wrong_by=math.nan)
+    sound = LanguageModel.open(folder)
+    token_ids = tuple(sound.encode("The fox"))
+    known = log_probabilities(sound, token_ids)[-1]
+    case = GoldenCase("The fox", token_ids, (0,), dict(enumerate(known.tolist())))
+    for check in (
+        lambda: check_rounding(sound, nowhere),
+        lambda: check_rounding(nowhere, sound),
+        lambda: check_golden(nowhere, [case], bound=1.0, same_top=False),
+        lambda: check_reference(folder, nowhere),
+        lambda: check_reference(folder, broken(folder, wrong_step=True, wrong_by=math.nan)),
+    ):
+        with pytest.raises(BakeError, match="not finite"):
+            check()
+
+
+def test_an_answer_that_is_not_a_number_is_missed(model: LanguageModel, case: GoldenCase) -> None:
+    """A known answer of NaN is within no bound."""
+    golden = replace(case, log_probabilities=dict.fromkeys(case.log_probabilities, math.nan))
+    with pytest.raises(BakeError, match="log-probability"):
+        check_golden(model, [golden], bound=1.0, same_top=False)
+
+
 def test_space(tmp_path: Path) -> None:
     """A bake that cannot fit is stopped before it begins."""
     check_space(tmp_path, 1)
     with pytest.raises(BakeError, match="the disk is full"):
         check_space(tmp_path, 2**60)
+
+
+def test_pinned_weights_bring_their_golden_numbers() -> None:
+    """Whatever lies beside them, the weights of gpt2 are held to its golden numbers, and other weights to none."""
+    weights = CATALOGUE["gpt2"].sha256["model.safetensors"]
+    assert with_weights(weights) is CATALOGUE["gpt2"]
+    assert (GOLDEN_FOLDER / "gpt2.json").is_file()
+    assert with_weights("0" * 64) is None
