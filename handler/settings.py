@@ -11,9 +11,13 @@ MEGABYTE = 1024 * 1024
 MEGABYTES_OF_ONE_CPU = 1769  # Lambda's share: 1,769 MB of memory buy the time of one virtual CPU
 
 
+def _parts(value: str, separator: str) -> list[str]:
+    return [part.strip() for part in value.split(separator) if part.strip()]
+
+
 def _split(separator: str) -> BeforeValidator:
     """Read a separated list, as environment variables hold it."""
-    return BeforeValidator(lambda value: [part for part in value.split(separator) if part] if isinstance(value, str) else value)
+    return BeforeValidator(lambda value: _parts(value, separator) if isinstance(value, str) else value)
 
 
 Folders = Annotated[tuple[Path, ...], _split(os.pathsep)]

@@ -84,7 +84,7 @@ def _store(settings: Settings, clock: Clock) -> SessionStore:
     from handler.stores.dynamodb import DynamoDbSessionStore  # noqa: PLC0415 - boto3 loads only for those who use it
 
     assert settings.sessions_table, "settings name a table with dynamodb"
-    return DynamoDbSessionStore(settings.sessions_table, clock=clock)
+    return DynamoDbSessionStore(settings.sessions_table, clock=clock, max_age_s=settings.session_max_age_s)
 
 
 def _forward_passes(catalog: ModelCatalog) -> int:

@@ -17,15 +17,15 @@ from handler.api.contracts.sessions import (
 )
 from handler.api.contracts.turns import TurnsPage
 from handler.api.contracts.wheels import wheel_or_none
-from handler.api.history import recent_turns, turn_bodies, turns_and_removed
+from handler.api.history import turn_bodies, turns_and_removed
 from handler.wheel.outcomes import Forked, PromptSet, Started, Undone
 from handler.wheel.session import Session, Turn
 from handler.wiring import Application
 
 
 def rendered(contract: type[BaseModel], **fields: object) -> str:
-    """An answer as JSON text, checked against its contract."""
-    return contract.model_validate(fields).model_dump_json()
+    """An answer as JSON text, checked against its contract. An optional field that is not given is left out."""
+    return contract.model_validate(fields).model_dump_json(exclude_unset=True)
 
 
 def json_response(text: str, status: int = 200) -> Response:
@@ -49,9 +49,8 @@ class SessionAnswers:
         fields = self._beginning(forked.session, forked.text)
         return rendered(ForkedBody, **fields, forked_from=forked.source.id, at_turn=forked.at_turn)
 
-    def view(self, session: Session) -> str:
+    def view(self, session: Session, turns: list[Turn]) -> str:
         """A session with the last of its history."""
-        turns = recent_turns(self.application, session)
         return rendered(SessionView, **self._whole(session), token_history=self._turns(session, turns))
 
     def export(self, session: Session, turns: list[Turn]) -> str:
@@ -110,7 +109,7 @@ class SessionAnswers:
         }
 
     def _prompt(self, session: Session) -> str:
-        return self.application.model(session.model_name).decode(session.prompt_token_ids)
+        return self.application.wheel.model_of(session).decode(session.prompt_token_ids)
 
     def _turns(self, session: Session, turns: list[Turn]) -> list[BaseModel]:
         return [*turn_bodies(self.application, session, turns)]

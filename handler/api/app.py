@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
 
-from handler.api import page
+from handler.api import documentation, page
 from handler.api.base_path import BasePath
 from handler.api.body_guard import BodyGuard
 from handler.api.errors import install_handlers
@@ -23,12 +23,13 @@ def create_app(application: Application) -> FastAPI:
         title="Token Wheel",
         summary="GPT-2's next-token distributions as wheels to spin.",
         version="0.1.0",
+        docs_url=None,  # ours loads its viewer in one version
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.application = application
     for router in ROUTERS:
         app.include_router(router)
+    app.add_route("/docs", documentation.show, include_in_schema=False)
     list(iter_route_contexts(app.routes))  # builds them now, or the first request would wait for it
     install_handlers(app, application.telemetry)
     _add_middleware(app, application)
@@ -50,7 +51,7 @@ def _add_middleware(app: FastAPI, application: Application) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type", "Idempotency-Key"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            expose_headers=["X-Request-ID", "Retry-After", "Content-Disposition"],
         )
     app.add_middleware(SecurityHeaders)
     if settings.base_path:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 
+from handler.wheel.distribution import token_text
 from handler.wheel.session import Session, Turn, WheelSettings
 from model_layer.language_model import LanguageModel
 
@@ -12,7 +13,7 @@ SETTINGS = tuple(field.name for field in fields(WheelSettings))
 TURN_COLUMNS = ("index", "probability", "model_probability", "rank", "category", "sampled_from_other", "selected_at")
 DRAW_COLUMNS = ("u", "target_angle", "slice_index", "seed")
 COLUMNS = ("position", "kind", "token_id", "token_text", "token_bytes_hex", *TURN_COLUMNS, *DRAW_COLUMNS, *SETTINGS)
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 Row = dict[str, object]
 
@@ -37,7 +38,7 @@ def _token(token_id: int, model: LanguageModel) -> Row:
     content = model.token_bytes(token_id)
     return {
         "token_id": token_id,
-        "token_text": _cell(content.decode(errors="backslashreplace")),
+        "token_text": _cell(token_text(content)),
         "token_bytes_hex": content.hex(),
     }
 

@@ -17,6 +17,7 @@ from handler.wheel import errors as wheel
 from model_layer import errors as model_layer
 
 RETRY_AFTER_S = 2
+SHOWN_PROBLEMS = 20  # of one request: a body can hold thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Problem:
 
 
 INTERNAL_ERROR = Problem(500, "internal_error", "something went wrong here: quote the correlation_id to the operator")
+WRONG_REQUEST = Problem(422, "validation_error", "the request does not fit its contract")
+NOT_FOUND = Problem(404, "not_found", HTTPStatus.NOT_FOUND.phrase)
 MODEL_NOT_LOADABLE = Problem(503, "model_not_loadable", "the model cannot be loaded: the operator's log says why")
 
 PROBLEMS: dict[type[Exception], Problem] = {
@@ -46,10 +49,11 @@ PROBLEMS: dict[type[Exception], Problem] = {
     wheel.VersionConflictError: Problem(409, "version_conflict"),
     wheel.IdempotencyKeyReusedError: Problem(422, "idempotency_key_reused"),
     wheel.StoreUnavailableError: Problem(503, "store_unavailable"),
+    wheel.SessionBusyError: Problem(503, "session_busy", "too many writes at once: try again shortly"),
     limits.RequestLimitError: Problem(422, "limit_exceeded"),
     limits.PromptTooLongError: Problem(422, "prompt_too_long"),
     limits.TooManyPromptsError: Problem(422, "too_many_prompts"),
-    limits.AnswerTooLongError: Problem(400, "answer_too_long"),
+    limits.AnswerTooLongError: Problem(422, "answer_too_long"),
     model_layer.ModelLayerError: INTERNAL_ERROR,
     model_layer.ModelNotFoundError: Problem(400, "model_not_found"),
     model_layer.ModelNotLoadableError: MODEL_NOT_LOADABLE,
@@ -93,9 +97,9 @@ def _handler(problem: Problem, telemetry: Telemetry) -> Handler:
 async def _wrong_fields(_: Request, error: Exception) -> Response:
     problems = [
         FieldProblem(field=".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]), message=found["msg"])
-        for found in cast(RequestValidationError, error).errors()
+        for found in cast(RequestValidationError, error).errors()[:SHOWN_PROBLEMS]
     ]
-    return answer(Problem(422, "validation_error", "the request does not fit its contract"), errors=problems)
+    return answer(WRONG_REQUEST, errors=problems)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

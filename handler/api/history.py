@@ -10,11 +10,6 @@ from handler.wiring import Application
 SHOWN_TURNS = 200  # of a long session in every answer; the rest is read in pages
 
 
-def recent_turns(application: Application, session: Session) -> list[Turn]:
-    """The last turns of a session."""
-    return application.ledger.turns(session, start=max(0, len(session.generated_token_ids) - SHOWN_TURNS))
-
-
 def turns_with_appended(application: Application, appended: Appended) -> list[Turn]:
     """The last turns, the one that is just being appended among them."""
     count = len(appended.session.generated_token_ids)
@@ -32,5 +27,5 @@ def turns_and_removed(application: Application, undone: Undone) -> tuple[list[Tu
 
 def turn_bodies(application: Application, session: Session, turns: list[Turn]) -> list[TurnBody]:
     """The wire form of a session's turns."""
-    token_bytes = application.model(session.model_name).token_bytes
+    token_bytes = application.wheel.model_of(session).token_bytes
     return [TurnBody.of_turn(turn, token_bytes(turn.token_id)) for turn in turns]

@@ -1,7 +1,14 @@
 """Limits of requests that depend on the settings, and the errors that name them."""
 
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from pydantic import BaseModel
+
 from handler.settings import Settings
 from handler.wheel.errors import InvalidRequestError
+
+Part = TypeVar("Part", bound=BaseModel)
 
 LONGEST_ANSWER_BYTES = 1_000_000  # Lambda ends at 6 MB, a classroom's network far earlier
 
@@ -31,7 +38,8 @@ class AnswerTooLongError(RequestLimitError):
 
     def __init__(self) -> None:
         """Name the limit and the ways under it."""
-        super().__init__(f"the answer would exceed {LONGEST_ANSWER_BYTES} bytes: send fewer prompts or raise the threshold")
+        ways = "send fewer prompts, raise the threshold or lower other_top_k"
+        super().__init__(f"the wheels would exceed {LONGEST_ANSWER_BYTES} bytes: {ways}")
 
 
 def within_limit(text: str, settings: Settings) -> str:
@@ -48,8 +56,11 @@ def all_within_limit(texts: list[str], settings: Settings) -> list[str]:
     return [within_limit(text, settings) for text in texts]
 
 
-def short_enough(answer: str) -> str:
-    """The answer itself. Raises AnswerTooLongError."""
-    if len(answer.encode()) > LONGEST_ANSWER_BYTES:
-        raise AnswerTooLongError
-    return answer
+def short_enough(parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts of an answer as they are taken. Raises AnswerTooLongError at the first that is too much."""
+    size = 0
+    for part in parts:
+        size += len(part.model_dump_json().encode())
+        if size > LONGEST_ANSWER_BYTES:
+            raise AnswerTooLongError
+        yield part

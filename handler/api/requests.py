@@ -9,15 +9,33 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from handler.api.contracts.settings import SettingsFields
 from handler.api.paths import route_path
-from handler.api.strict_json import canonical
 from handler.wheel.errors import SessionNotFoundError
 from handler.wheel.ledger import Write
 from handler.wiring import Application
 
-VISIBLE_ASCII = r"^[\x21-\x7e]{1,255}$"
+VISIBLE_ASCII = r"^[\x21-\x7e]+$"
+LONGEST_KEY = 255
+SHORTEST_BEGINNING_KEY = 16
+
 IdempotencyKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", pattern=VISIBLE_ASCII, description="the same key gives the stored answer, and one change"),
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=LONGEST_KEY,
+        pattern=VISIBLE_ASCII,
+        description="the same key gives the stored answer, and one change",
+    ),
+]
+BeginningKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=SHORTEST_BEGINNING_KEY,
+        max_length=LONGEST_KEY,
+        pattern=VISIBLE_ASCII,
+        description="the same key gives the stored answer, and one session: take a random one, no one else may guess it",
+    ),
 ]
 
 
@@ -38,15 +56,13 @@ async def session_id_of(session_id: Annotated[str, Path(description="a uuid")]) 
 
 
 async def write_of(request: Request, idempotency_key: IdempotencyKey = None) -> Write:
-    """The conditions of a write. A key is kept as its hash only; the fingerprint covers method, path and body."""
-    if idempotency_key is None:
-        return Write()
-    body = await request.body()
-    parts = (request.method.encode(), route_path(request.scope).encode(), canonical(body) if body else b"")
-    return Write(
-        key_hash=hashlib.sha256(idempotency_key.encode()).hexdigest(),
-        fingerprint=hashlib.sha256(b"\n".join(parts)).hexdigest(),
-    )
+    """The conditions of a write on a session."""
+    return await _write(request, idempotency_key)
+
+
+async def beginning_of(request: Request, idempotency_key: BeginningKey = None) -> Write:
+    """The conditions of a write that begins a session. Its keys are everyone's, so they must be hard to guess."""
+    return await _write(request, idempotency_key)
 
 
 def at_version(write: Write, expected_version: int | None) -> Write:
@@ -54,7 +70,20 @@ def at_version(write: Write, expected_version: int | None) -> Write:
     return replace(write, expected_version=expected_version)
 
 
+async def _write(request: Request, key: str | None) -> Write:
+    """A key is kept as its hash only; the fingerprint covers method, path, query and body, which is in its canonical form."""
+    if key is None:
+        return Write()
+    parts = (request.method.encode(), route_path(request.scope).encode(), request.scope["query_string"], await request.body())
+    return Write(
+        key_hash=hashlib.sha256(key.encode()).hexdigest(),
+        fingerprint=hashlib.sha256(b"\n".join(parts)).hexdigest(),
+    )
+
+
 App = Annotated[Application, Depends(application_of)]
 SessionId = Annotated[str, Depends(session_id_of)]
 WriteConditions = Annotated[Write, Depends(write_of)]
+BeginConditions = Annotated[Write, Depends(beginning_of)]
+ExpectedVersion = Annotated[int | None, Query(description="409 when the session is no longer at this version")]
 SettingsQuery = Annotated[SettingsFields, Query()]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from handler.api.documentation import VIEWER
 from handler.api.paths import route_path
 
 OWN_FILES_ONLY = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 # The documentation page of the framework loads its script and style from there, and starts it with a line of its own.
 SWAGGER_UI = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
-    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
+    f"default-src 'self'; script-src 'self' 'unsafe-inline' {VIEWER}; "
+    f"style-src 'self' 'unsafe-inline' {VIEWER}; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {

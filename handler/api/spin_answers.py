@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass
 
 from handler.api.answers import rendered
 from handler.api.contracts.sessions import head_fields
+from handler.api.contracts.settings import SettingsBody
 from handler.api.contracts.spins import AppendedBody, AppendedToken, NextTokenProbs, OtherCategoryInfo, SpunBody
 from handler.api.contracts.tokens import TokenBody, token_fields
 from handler.api.contracts.turns import DrawBody
 from handler.api.contracts.wheels import wheel_fields, wheel_or_none
 from handler.api.history import turn_bodies, turns_with_appended
 from handler.wheel.outcomes import Appended, Look
-from handler.wheel.session import Draw
 from handler.wiring import Application
 
 
@@ -41,10 +41,8 @@ class SpinAnswers:
         """A chosen token, the history and the next wheel. What Other held is told when the token was drawn from it."""
         session = appended.session
         history = turn_bodies(self.application, session, turns_with_appended(self.application, appended))
-        body = AppendedBody.model_validate({**_appended(appended), "token_history": history})
-        if not appended.turn.sampled_from_other:
-            return body.model_dump_json(exclude={"other_category_info"})
-        return body.model_copy(update={"other_category_info": _other_info(appended)}).model_dump_json()
+        held = {"other_category_info": _other_info(appended)} if appended.turn.sampled_from_other else {}
+        return rendered(AppendedBody, **_appended(appended), token_history=history, **held)
 
 
 def _appended(appended: Appended) -> dict[str, object]:
@@ -54,16 +52,13 @@ def _appended(appended: Appended) -> dict[str, object]:
         "appended_token": AppendedToken.model_validate(
             {**token_fields(appended.share), "category": turn.category, "sampled_from_other": turn.sampled_from_other}
         ),
-        "draw": _draw(turn.draw),
+        "draw": None if turn.draw is None else DrawBody.of(turn.draw),
+        "settings": SettingsBody.of(turn.settings),
         "previous_text": appended.previous_text,
         "current_text": appended.text,
         "generation_count": len(appended.session.generated_token_ids),
         "wheel": wheel_or_none(appended.wheel),
     }
-
-
-def _draw(draw: Draw | None) -> DrawBody | None:
-    return None if draw is None else DrawBody.of(draw)
 
 
 def _other_info(appended: Appended) -> OtherCategoryInfo:

@@ -2,7 +2,13 @@
 
 import json
 import math
+import re
+from itertools import accumulate
 from typing import NoReturn
+
+DEEPEST_NESTING = 64
+# A string without its end runs to the end of the text, so that every character is looked at once.
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
 
 
 def canonical(body: bytes) -> bytes:
@@ -11,10 +17,18 @@ def canonical(body: bytes) -> bytes:
     >>> canonical(b'{"b": 1, "a": 2.50}')
     b'{"a":2.5,"b":1}'
 
-    Raises ValueError for what is not strict JSON, RecursionError for what is nested too deeply.
+    Raises ValueError for what is not strict JSON or has more than DEEPEST_NESTING arrays and objects within each other.
     """
-    value = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
+    text = body.decode()
+    if _nesting(text) > DEEPEST_NESTING:
+        raise ValueError("nested too deeply")
+    value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _nesting(text: str) -> int:
+    """How many brackets are open at once at most. Counted before parsing, which would recurse."""
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in _NO_BRACKETS.sub("", text)), default=0)
 
 
 def _refuse(_: str) -> NoReturn:

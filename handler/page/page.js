@@ -85,9 +85,12 @@ function restore() {
     [$("prompt").value, $("model").value] = [session.initial_prompt, session.model_name];
     describeModel($("model"), $("about-model"));
     result.say("");
-    show({ ...session, wheel: await send(read(`api/sessions/${state.id}/next-token-probs`)) });
+    show({ ...session, wheel: await wheelWith(settingsOf(session)) });
   });
 }
+
+/** The session's wheel. The settings are always given: without them it would have those that the session began with. */
+const wheelWith = (settings) => send(read(`api/sessions/${state.id}/next-token-probs`, settings));
 
 async function allTurns() {
   const turns = [];
@@ -108,12 +111,12 @@ function slide(values) {
 async function redraw(values, isLatest) {
   await pause(SLIDE_PAUSE_MS);
   await state.running;
-  if (!isLatest() || !state.id) return;
+  if (!isLatest() || !state.wheel) return;
   try {
-    const answer = await send(read(`api/sessions/${state.id}/next-token-probs`, values));
+    const answer = await wheelWith({ ...settingsOf(state.wheel), ...values });
     if (isLatest() && answer.session_id === state.id && answer.version === state.version) showWheel(answer);
   } catch (error) {
-    if (state.wheel) sliders.show(settingsOf(state.wheel));
+    sliders.show(settingsOf(state.wheel));
     explain(error, () => slide(values));
   }
 }
@@ -155,7 +158,7 @@ function undo() {
   perform(write("POST", `api/sessions/${state.id}/undo`, { expected_version: state.version }), async (answer) => {
     state.turns.length = answer.generation_count;
     result.tookBack(answer.removed_token);
-    show({ ...answer, wheel: await send(read(`api/sessions/${state.id}/next-token-probs`)) });
+    show({ ...answer, wheel: await wheelWith(settingsOf(state.wheel)) });
   });
 }
 

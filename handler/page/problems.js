@@ -5,6 +5,7 @@ const WORDS = {
   session_not_found: "This session has expired. Your text is still here: go on from it, or start anew.",
   version_conflict: "This session was changed somewhere else, perhaps in another window.",
   store_unavailable: "The place where sessions are kept does not answer just now.",
+  session_busy: "Too many changes of this session at once.",
   model_not_loadable: "The model cannot be loaded just now.",
 };
 const ENDINGS = {

@@ -16,7 +16,7 @@ Clock = Callable[[], datetime]
 
 
 class SessionRecord(TypedDict):
-    """A session's head. Token ids and settings are compact JSON text, times are ISO 8601 with their offset."""
+    """A session's head. Token ids, settings and `began_under` are compact JSON text, times are ISO 8601 with their offset."""
 
     id: str
     model_name: str
@@ -26,7 +26,10 @@ class SessionRecord(TypedDict):
     prompt_token_ids: str
     generated_token_ids: str
     settings: str
+    starting_settings: str
     version: int
+    looks: int
+    began_under: str
 
 
 def now_epoch_s(clock: Clock) -> int:
@@ -45,12 +48,16 @@ def session_record(session: Session) -> SessionRecord:
         prompt_token_ids=_compact(session.prompt_token_ids),
         generated_token_ids=_compact(session.generated_token_ids),
         settings=_compact(asdict(session.settings)),
+        starting_settings=_compact(asdict(session.starting_settings)),
         version=session.version,
+        looks=session.looks,
+        began_under=_compact(session.began_under),
     )
 
 
 def session_from(record: SessionRecord) -> Session:
     """The session a record was made of."""
+    began_under = json.loads(record["began_under"])
     return Session(
         id=record["id"],
         model_name=record["model_name"],
@@ -60,7 +67,10 @@ def session_from(record: SessionRecord) -> Session:
         prompt_token_ids=tuple(json.loads(record["prompt_token_ids"])),
         generated_token_ids=tuple(json.loads(record["generated_token_ids"])),
         settings=WheelSettings(**json.loads(record["settings"])),
+        starting_settings=WheelSettings(**json.loads(record["starting_settings"])),
         version=record["version"],
+        looks=record["looks"],
+        began_under=None if began_under is None else tuple(began_under),
     )
 
 
@@ -83,5 +93,5 @@ def turn_from(text: str) -> Turn:
     )
 
 
-def _compact(value: Sequence[int] | dict[str, Any]) -> str:
+def _compact(value: Sequence[int | str] | dict[str, Any] | None) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)

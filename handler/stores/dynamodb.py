@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from handler.stores.codec import Clock, now_epoch_s
 from handler.stores.dynamodb_items import (
+    OUTLIVES_SESSION,
     FoundItem,
     Item,
     answer_item,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_LIVE = "expires_at_epoch_s > :now"
-_IS_UNCHANGED = f"version = :version AND {_IS_LIVE}"
+_IS_UNCHANGED = f"version = :version AND looks = :looks AND {_IS_LIVE}"
 _IS_FREE = "attribute_not_exists(pk) OR expires_at_epoch_s <= :now"
 
 
@@ -73,7 +74,10 @@ class DynamoDbSessionStore:
         self._max_age_s = max_age_s
 
     def create(self, session: Session, turns: Sequence[Turn] = (), answer: StoredAnswer | None = None) -> None:
-        """Keep a new session. A transaction is too small for a fork's turns: they come first and count from the head on."""
+        """Keep a new session. A transaction is too small for a fork's turns: they come first and count from the head on.
+
+        When the head is refused, they lie unreachable until they expire.
+        """
         items = [self._turn_item(session, turn) for turn in turns]
         self._table.write_all([{"PutRequest": {"Item": item}} for item in items])
         head: TransactWriteItemTypeDef = {
@@ -84,7 +88,7 @@ class DynamoDbSessionStore:
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-        self._apply(head, answer)
+        self._apply({"head": head}, answer)
 
     def load(self, session_id: str) -> Session:
         """The session's head."""
@@ -108,26 +112,24 @@ class DynamoDbSessionStore:
                 "TableName": self._name,
                 "Item": head_item(after),
                 "ConditionExpression": _IS_UNCHANGED,
-                "ExpressionAttributeValues": {":version": attribute(before.version), ":now": attribute(self._now())},
+                "ExpressionAttributeValues": {
+                    ":version": attribute(before.version),
+                    ":looks": attribute(before.looks),
+                    ":now": attribute(self._now()),
+                },
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-        self._apply(head, answer, None if turn is None else self._put_turn(after, turn))
+        self._apply({"head": head} if turn is None else {"head": head, "turn": self._put_turn(after, turn)}, answer)
 
     def delete(self, session_id: str, *, answer: StoredAnswer | None = None) -> None:
-        """Forget the session: first its head, which makes the rest unreachable, then the rest, but not `answer`."""
-        head: TransactWriteItemTypeDef = {
-            "Delete": {
-                "TableName": self._name,
-                "Key": head_key(session_id),
-                "ConditionExpression": _IS_LIVE,
-                "ExpressionAttributeValues": {":now": attribute(self._now())},
-            }
-        }
-        self._apply(head, answer)
-        kept = None if answer is None else answer_key(answer.scope, answer.key_hash)
-        keys = [key for key in self._table.keys(head_key(session_id)["pk"]) if key != kept]
-        self._table.write_all([{"DeleteRequest": {"Key": key}} for key in keys])
+        """Forget the session: first its head and what began it, which makes the rest unreachable, then the rest."""
+        try:
+            self._forget_head(session_id, answer)
+        except SessionNotFoundError:
+            self._forget_rest(session_id)  # of an earlier delete that failed half-way
+            raise
+        self._forget_rest(session_id)
 
     def find_answer(self, scope: str, key_hash: str) -> StoredAnswer | None:
         """The live answer kept for an idempotency key."""
@@ -138,20 +140,32 @@ class DynamoDbSessionStore:
         """Read one item that need not be there."""
         self._table.get(head_key("check"))
 
+    def _forget_head(self, session_id: str, answer: StoredAnswer | None) -> None:
+        head: TransactWriteItemTypeDef = {
+            "Delete": {
+                "TableName": self._name,
+                "Key": head_key(session_id),
+                "ConditionExpression": _IS_LIVE,
+                "ExpressionAttributeValues": {":now": attribute(self._now())},
+            }
+        }
+        writes: dict[str, TransactWriteItemTypeDef] = {"head": head}
+        found = self._table.get(head_key(session_id))
+        if found and (began_under := session_of(found).began_under) is not None:
+            writes["beginning"] = {"Delete": {"TableName": self._name, "Key": answer_key(*began_under)}}
+        self._apply(writes, answer, outlives_session=True)
+
+    def _forget_rest(self, session_id: str) -> None:
+        keys = self._table.keys(head_key(session_id)["pk"], without=OUTLIVES_SESSION)
+        self._table.write_all([{"DeleteRequest": {"Key": key}} for key in keys])
+
     def _apply(
-        self,
-        head: "TransactWriteItemTypeDef",
-        answer: StoredAnswer | None = None,
-        turn: "TransactWriteItemTypeDef | None" = None,
+        self, writes: "Mapping[str, TransactWriteItemTypeDef]", answer: StoredAnswer | None, *, outlives_session: bool = False
     ) -> None:
-        """Write the head with its turn and answer in one transaction."""
-        writes = {"head": head}
-        if turn is not None:
-            writes["turn"] = turn
-        if answer is not None:
-            writes["answer"] = self._put_answer(answer)
+        """Do the writes, the head's among them, and put the answer, in one transaction."""
+        put = {} if answer is None else {"answer": self._put_answer(answer_item(answer, outlives_session=outlives_session))}
         try:
-            self._table.transact(writes)
+            self._table.transact({**writes, **put})
         except ConditionsFailedError as error:
             raise self._refusal(error.found) from error
 
@@ -170,11 +184,11 @@ class DynamoDbSessionStore:
         oldest = int(session.created_at.timestamp()) + self._max_age_s
         return turn_item(session.id, turn, expires_at_epoch_s=max(oldest, session.expires_at_epoch_s))
 
-    def _put_answer(self, answer: StoredAnswer) -> "TransactWriteItemTypeDef":
+    def _put_answer(self, item: Item) -> "TransactWriteItemTypeDef":
         return {
             "Put": {
                 "TableName": self._name,
-                "Item": answer_item(answer),
+                "Item": item,
                 "ConditionExpression": _IS_FREE,
                 "ExpressionAttributeValues": {":now": attribute(self._now())},
             }

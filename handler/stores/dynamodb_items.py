@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from handler.stores.codec import SessionRecord, session_from, session_record, turn_from, turn_text
 from handler.wheel.session import NEW_SESSIONS_SCOPE, Session, StoredAnswer, Turn
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Item = dict[str, "AttributeValueTypeDef"]
 FoundItem = Mapping[str, "AttributeValueTypeDef"]
+
+OUTLIVES_SESSION: Final = "outlives_session"
+"""The attribute of what stays in a session's partition when the session is deleted."""
 
 
 def head_key(session_id: str) -> Item:
@@ -68,12 +71,13 @@ def turn_of(item: FoundItem) -> Turn:
     return turn_from(item["turn"]["S"])
 
 
-def answer_item(answer: StoredAnswer) -> Item:
-    """The item that `answer_of` turns back into an equal answer."""
+def answer_item(answer: StoredAnswer, *, outlives_session: bool = False) -> Item:
+    """The item that `answer_of` turns back into an equal answer. The answer to a delete outlives its session."""
     return {
         **answer_key(answer.scope, answer.key_hash),
         **_texts(scope=answer.scope, key_hash=answer.key_hash, fingerprint=answer.fingerprint, body=answer.body),
         "expires_at_epoch_s": attribute(answer.expires_at_epoch_s),
+        **({OUTLIVES_SESSION: attribute(1)} if outlives_session else {}),
     }
 
 

@@ -57,13 +57,14 @@ class DynamoDbTable:
             )
             return [item for page in pages for item in page["Items"]]
 
-    def keys(self, partition: "AttributeValueTypeDef") -> list[FoundItem]:
-        """The keys of all items of a partition, read consistently."""
+    def keys(self, partition: "AttributeValueTypeDef", *, without: str) -> list[FoundItem]:
+        """The keys of all items of a partition that have no attribute `without`, read consistently."""
         with _translated():
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._name,
                 KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues={":pk": partition},
+                FilterExpression=f"attribute_not_exists({without})",
                 ProjectionExpression="pk, sk",
                 ConsistentRead=True,
             )

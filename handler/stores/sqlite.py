@@ -1,6 +1,6 @@
 """Sessions in one SQLite file: durable, atomic, and safe for many threads and processes.
 
-Expiry is a condition of every statement; rows that expired are removed a few at a time when sessions are created.
+Expiry is a condition of every statement; rows that expired are removed a few at a time, when others are added.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,19 @@ from handler.wheel.session import AnswerExistsError, Session, StoredAnswer, Turn
 
 _INSERT_SESSION = """
 INSERT INTO sessions VALUES (:id, :model_name, :created_at, :last_accessed, :expires_at_epoch_s,
-                             :prompt_token_ids, :generated_token_ids, :settings, :version)
+                             :prompt_token_ids, :generated_token_ids, :settings, :starting_settings,
+                             :version, :looks, :began_under)
 """
 _REPLACE_SESSION = """
 UPDATE sessions SET model_name = :model_name, last_accessed = :last_accessed, expires_at_epoch_s = :expires_at_epoch_s,
                     prompt_token_ids = :prompt_token_ids, generated_token_ids = :generated_token_ids,
-                    settings = :settings, version = :version
-WHERE id = :id AND version = :version_before AND expires_at_epoch_s > :now
+                    settings = :settings, starting_settings = :starting_settings,
+                    version = :version, looks = :looks, began_under = :began_under
+WHERE id = :id AND version = :version_before AND looks = :looks_before AND expires_at_epoch_s > :now
 """
-# A few for each one made: the file shrinks faster than it grows, and no request waits for a long clean-up.
+# A few for each session or answer that is added: old rows go faster than new ones come, and no request waits long for it.
 _PRUNE_SESSIONS = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at_epoch_s <= ? LIMIT 8)"
-_PRUNE_ANSWERS = "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE expires_at_epoch_s <= ? LIMIT 64)"
+_PRUNE_ANSWERS = "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE expires_at_epoch_s <= ? LIMIT 8)"
 
 
 class SqliteSessionStore:
@@ -80,7 +82,8 @@ class SqliteSessionStore:
         now = now_epoch_s(self._clock)
         with self._writing() as connection:
             _keep_answer(connection, answer, now)
-            values = {**session_record(after), "version_before": before.version, "now": now}
+            seen = {"version_before": before.version, "looks_before": before.looks}
+            values = {**session_record(after), **seen, "now": now}
             if not connection.execute(_REPLACE_SESSION, values).rowcount:
                 raise VersionConflictError(current_version=self._head(connection, before.id)["version"])
             connection.execute(
@@ -90,12 +93,15 @@ class SqliteSessionStore:
 
     def delete(self, session_id: str, *, answer: StoredAnswer | None = None) -> None:
         """Forget the session, its turns and its answers, but keep `answer`."""
+        now = now_epoch_s(self._clock)
         with self._writing() as connection:
-            _refuse_answered(connection, answer, now_epoch_s(self._clock))
-            self._head(connection, session_id)
+            _refuse_answered(connection, answer, now)
+            session = session_from(self._head(connection, session_id))
             connection.execute("DELETE FROM answers WHERE scope = ?", (session_id,))
+            if session.began_under is not None:
+                connection.execute("DELETE FROM answers WHERE scope = ? AND key_hash = ?", session.began_under)
             connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
-            _keep_answer(connection, answer, now_epoch_s(self._clock))
+            _keep_answer(connection, answer, now)
 
     def find_answer(self, scope: str, key_hash: str) -> StoredAnswer | None:
         """The live answer kept for an idempotency key."""
@@ -148,6 +154,7 @@ def _refuse_answered(connection: Connection, answer: StoredAnswer | None, now: i
 def _keep_answer(connection: Connection, answer: StoredAnswer | None, now: int) -> None:
     if answer is None:
         return
+    connection.execute(_PRUNE_ANSWERS, (now,))
     _refuse_answered(connection, answer, now)
     row = (answer.scope, answer.key_hash, answer.fingerprint, answer.body, answer.expires_at_epoch_s)
     connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)

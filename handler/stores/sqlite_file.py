@@ -10,7 +10,7 @@ from typing import Literal
 
 from handler.wheel.errors import StoreUnavailableError
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS sessions (
@@ -22,7 +22,10 @@ CREATE TABLE IF NOT EXISTS sessions (
     prompt_token_ids TEXT NOT NULL,
     generated_token_ids TEXT NOT NULL,
     settings TEXT NOT NULL,
-    version INTEGER NOT NULL
+    starting_settings TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    looks INTEGER NOT NULL,
+    began_under TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS turns (
     session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -46,7 +49,10 @@ COMMIT;
 
 
 class SqliteFile:
-    """Transactions on the file at `path`. A connection serves one transaction at a time and is then used again."""
+    """Transactions on the file at `path`. A connection serves one transaction at a time and is then used again.
+
+    Only its owner may read the file, and the two that SQLite puts beside it: they hold what students write.
+    """
 
     def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
         """Nothing is opened yet."""
@@ -92,6 +98,7 @@ class SqliteFile:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
@@ -106,6 +113,9 @@ class SqliteFile:
         # https://www.sqlite.org/pragma.html#pragma_synchronous
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found not in {0, _SCHEMA_VERSION}:
+            raise sqlite3.NotSupportedError(f"the file has tables of version {found}, these are of version {_SCHEMA_VERSION}")
+        if not found:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_TABLES)

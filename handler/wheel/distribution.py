@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from model_layer.errors import TokenIdOutOfRangeError
 
 
+def token_text(token_bytes: bytes) -> str:
+    """A token alone as text; bytes that are only a part of a character show as escapes: backslash, x, two digits."""
+    return token_bytes.decode("utf-8", errors="backslashreplace")
+
+
 @dataclass(frozen=True, slots=True)
 class TokenShare:
     """One token of a wheel. `rank` is 1-based over the whole vocabulary; `log_probability` (natural) is None at probability 0.
@@ -26,8 +31,8 @@ class TokenShare:
 
     @property
     def token_text(self) -> str:
-        """The token alone as text; bytes that are only a part of a character show as escapes: backslash, x, two digits."""
-        return self.token_bytes.decode("utf-8", errors="backslashreplace")
+        """The token alone as text."""
+        return token_text(self.token_bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

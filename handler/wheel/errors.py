@@ -13,6 +13,7 @@ WheelError
 ├── SessionFinishedError         end of text, a full context window or the last turn was reached
 ├── VersionConflictError         another write came first
 ├── IdempotencyKeyReusedError    the same key with another request
+├── SessionBusyError             other writes came first, every time
 └── StoreUnavailableError        the session store does not answer
 """
 
@@ -114,6 +115,14 @@ class IdempotencyKeyReusedError(WheelError):
     def __init__(self) -> None:
         """Say what a key is for."""
         super().__init__("Idempotency-Key was used before with a different request: use a new key for a new request")
+
+
+class SessionBusyError(WheelError):
+    """Raise when a write lost against others until its attempts ran out."""
+
+    def __init__(self) -> None:
+        """Say that a retry is right."""
+        super().__init__("too many writes at once: try again shortly")
 
 
 class StoreUnavailableError(WheelError):

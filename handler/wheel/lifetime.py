@@ -22,6 +22,10 @@ class Lifetime:
         now = self.now()
         return self.touched(Session(str(uuid.uuid4()), model_name, now, now, expires_at_epoch_s=0))
 
+    def seen(self, session: Session) -> Session:
+        """The session, read now. An access within the last sixtieth of the idle time counts as now: most reads write nothing."""
+        return self.touched(session) if self.now() - session.last_accessed > self._idle_ttl / 60 else session
+
     def touched(self, session: Session) -> Session:
         """The session, accessed now."""
         now = self.now()

@@ -69,12 +69,10 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The session without its last token. `removed_index` is the index of the turn that went."""
+    """The session without its last token."""
 
     session: Session
-    removed_index: int
     removed_token_id: int
-    removed_token_bytes: bytes
     previous_text: str
     text: str
 

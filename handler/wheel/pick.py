@@ -43,7 +43,8 @@ def drawn(wheel: Wheel, u: float, seed: str | None) -> Pick:
 
 def chosen(wheel: Wheel, token_id: int) -> Pick:
     """The token that was pointed at. Raises TokenIdOutOfRangeError."""
-    return Pick(wheel, wheel.share_of(token_id), wheel.category_of(token_id), None)
+    share = wheel.share_of(token_id)
+    return Pick(wheel, share, "above_threshold" if share.rank <= len(wheel.token_slices) else "other", None)
 
 
 def only_token(model: LanguageModel, text: str) -> int:

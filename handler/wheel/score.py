@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.wheel.distribution import token_text
 from model_layer.errors import EmptySequenceError
 from model_layer.language_model import LanguageModel
 
@@ -25,8 +26,8 @@ class ScoredToken:
 
     @property
     def token_text(self) -> str:
-        """The token alone as text; bytes that are only a part of a character show as escapes: backslash, x, two digits."""
-        return self.token_bytes.decode("utf-8", errors="backslashreplace")
+        """The token alone as text."""
+        return token_text(self.token_bytes)
 
 
 @dataclass(frozen=True, slots=True)

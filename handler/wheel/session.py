@@ -58,7 +58,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The head of a session; its turns are kept beside it. Every change of tokens raises `version` by one."""
+    """The head of a session; its turns are kept beside it.
+
+    Every change of tokens raises `version` by one, every change of `settings` alone raises `looks`. `settings` are those
+    last shown, `starting_settings` those it began with. `began_under` is the scope and the key hash of the answer that
+    began it, if one was kept: it holds the session's text too.
+    """
 
     id: str
     model_name: str
@@ -68,7 +73,10 @@ class Session:
     prompt_token_ids: tuple[int, ...] = ()
     generated_token_ids: tuple[int, ...] = ()
     settings: WheelSettings = WheelSettings()
+    starting_settings: WheelSettings = WheelSettings()
     version: int = 0
+    looks: int = 0
+    began_under: tuple[str, str] | None = None
 
     @property
     def token_ids(self) -> tuple[int, ...]:
@@ -92,7 +100,8 @@ class SessionStore(Protocol):
 
     Every method raises StoreUnavailableError when the store does not answer. A write that brings an answer raises
     AnswerExistsError when that answer's key has a live answer already, before it looks at anything else: the request
-    was applied by an earlier attempt or by its twin, and the caller reads that answer. A write that raises, changes nothing.
+    was applied by an earlier attempt or by its twin, and the caller reads that answer. A write that raises another error
+    than StoreUnavailableError has changed nothing that can be read; after that one it may have been done.
     """
 
     def create(self, session: Session, turns: Sequence[Turn] = (), answer: StoredAnswer | None = None) -> None:
@@ -111,11 +120,15 @@ class SessionStore(Protocol):
         """Put `after` in the place of `before`, with the turn it appended and the answer it gave: all or nothing.
 
         Turns beyond the tokens of `after` are undone. Raises AnswerExistsError, VersionConflictError when the stored version
-        is not `before`'s, SessionNotFoundError when the session is gone.
+        and looks are not `before`'s, SessionNotFoundError when the session is gone.
         """
 
     def delete(self, session_id: str, *, answer: StoredAnswer | None = None) -> None:
-        """Forget the session and everything of it but `answer`. Raises AnswerExistsError, SessionNotFoundError."""
+        """Forget the session and everything of it, the answer that began it too, but not `answer`.
+
+        A delete that failed half-way has made the session unreadable at least; the next one removes what is left.
+        Raises AnswerExistsError, SessionNotFoundError.
+        """
 
     def find_answer(self, scope: str, key_hash: str) -> StoredAnswer | None:
         """The live answer kept for an idempotency key, if there is one. It may outlive its session."""

@@ -13,7 +13,7 @@ HIGHEST_OTHER_TOP_K = 100
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """The settings that a request gives; None keeps what the session last showed."""
+    """The settings that a request gives; None keeps what there was."""
 
     threshold: float | None = None
     temperature: float | None = None

@@ -22,6 +22,7 @@ from handler.wheel.prompts import prompt_token_ids
 from handler.wheel.session import Session, WheelSettings
 from handler.wheel.settings_change import SettingsChange
 from handler.wheel.wheel import Wheel, make_wheel
+from model_layer.errors import ModelNotFoundError, ModelNotLoadableError
 from model_layer.language_model import LanguageModel
 from model_layer.sampling import seeded_uniform, system_uniform
 
@@ -63,31 +64,35 @@ class TokenWheel:
         """
         name = self._models.default if model_name is None else model_name
         model = self._models.get(name)
+        starting_settings = settings.applied_to(WheelSettings(), vocab_size=model.vocab_size)
         session = replace(
             self._lifetime.begin(name),
             prompt_token_ids=() if prompt is None else prompt_token_ids(model, prompt),
-            settings=settings.applied_to(WheelSettings(), vocab_size=model.vocab_size),
+            settings=starting_settings,
+            starting_settings=starting_settings,
         )
         return Change(session, Started(session, self.text(session), self._wheel_to_spin(session), self.finish_reason(session)))
 
     def look(self, session: Session, settings_change: SettingsChange) -> Change[Look]:
         """The wheel after the session's tokens; its settings are then the settings last shown. The version stays.
 
-        Raises PromptMissingError, SettingOutOfRangeError.
+        What is not given is as the session began. Raises PromptMissingError, SettingOutOfRangeError.
         """
-        after = self.touched(replace(session, settings=self._settings(session, settings_change)))
+        settings = settings_change.applied_to(session.starting_settings, vocab_size=self.model_of(session).vocab_size)
+        looks = session.looks + (settings != session.settings)
+        after = self.seen(replace(session, settings=settings, looks=looks))
         return Change(after, Look(after, self.text(after), self._wheel(after), self.finish_reason(after)))
 
     def set_prompt(self, session: Session, prompt: str) -> Change[PromptSet]:
         """The session at another prompt, without turns. Raises BlankPromptError, ContextWindowExceededError."""
-        token_ids = prompt_token_ids(self._model(session), prompt)
+        token_ids = prompt_token_ids(self.model_of(session), prompt)
         after = self._changed(replace(session, prompt_token_ids=token_ids, generated_token_ids=()))
         return Change(after, PromptSet(after, self.text(after), len(token_ids), self.finish_reason(after)))
 
     def spin(self, session: Session, settings_change: SettingsChange, seed: str | None = None) -> Change[Appended]:
         """Append the token that one uniform number lands on: a seed's number for this turn, else the operating system's.
 
-        Raises PromptMissingError, SessionFinishedError, SettingOutOfRangeError.
+        Settings that are not given are those last shown. Raises PromptMissingError, SessionFinishedError, SettingOutOfRangeError.
         """
         wheel = self._shown_wheel(session, settings_change)
         return self._appended(session, drawn(wheel, self._u(session, seed), seed))
@@ -112,7 +117,7 @@ class TokenWheel:
         if category is not None:
             return self._appended(session, drawn(wheel, wheel.in_other(self._u(session, seed)), seed))
         if token_text is not None:
-            token_id = only_token(self._model(session), token_text)
+            token_id = only_token(self.model_of(session), token_text)
         assert token_id is not None, "one of the three was given"
         return self._appended(session, chosen(wheel, token_id))
 
@@ -126,9 +131,7 @@ class TokenWheel:
             after,
             Undone(
                 session=after,
-                removed_index=len(kept),
                 removed_token_id=removed,
-                removed_token_bytes=self._model(session).token_bytes(removed),
                 previous_text=self.text(session),
                 text=self.text(after),
             ),
@@ -148,36 +151,42 @@ class TokenWheel:
             prompt_token_ids=session.prompt_token_ids,
             generated_token_ids=session.generated_token_ids[:kept],
             settings=session.settings,
+            starting_settings=session.starting_settings,
         )
         return Change(after, Forked(after, session, kept, self.text(after), self.finish_reason(after)))
+
+    def seen(self, session: Session) -> Session:
+        """The session, read now: as it is when it was accessed just before, else `touched`."""
+        return self._lifetime.seen(session)
 
     def touched(self, session: Session) -> Session:
         """The session, accessed now: its idle time starts again, within its greatest age."""
         return self._lifetime.touched(session)
 
+    def model_of(self, session: Session) -> LanguageModel:
+        """The model of a session. Raises ModelNotLoadableError, also when it is not here any more."""
+        try:
+            return self._models.get(session.model_name)
+        except ModelNotFoundError as error:  # not the caller's mistake: it was here when the session began
+            raise ModelNotLoadableError(f"the model of this session is not here any more: {session.model_name}") from error
+
     def text(self, session: Session) -> str:
         """The decoding of all of the session's tokens."""
-        return self._model(session).decode(session.token_ids) if session.token_ids else ""
+        return self.model_of(session).decode(session.token_ids) if session.token_ids else ""
 
     def finish_reason(self, session: Session) -> FinishReason | None:
         """Why no token can be appended, if so."""
-        model = self._model(session)
+        model = self.model_of(session)
         if session.generated_token_ids[-1:] == (model.end_of_text_id,):
             return "end_of_text"
         if len(session.token_ids) >= model.context_window:
             return "context_window"
         return "turn_limit" if len(session.generated_token_ids) >= self._max_turns else None
 
-    def _model(self, session: Session) -> LanguageModel:
-        return self._models.get(session.model_name)
-
-    def _settings(self, session: Session, change: SettingsChange) -> WheelSettings:
-        return change.applied_to(session.settings, vocab_size=self._model(session).vocab_size)
-
     def _wheel(self, session: Session) -> Wheel:
         if not session.prompt_token_ids:
             raise PromptMissingError
-        model = self._model(session)
+        model = self.model_of(session)
         return make_wheel(model.next_logits(session.token_ids), session.settings, model.token_bytes)
 
     def _wheel_to_spin(self, session: Session) -> Wheel | None:
@@ -187,7 +196,8 @@ class TokenWheel:
         reason = self.finish_reason(session)
         if reason is not None:
             raise SessionFinishedError(finish_reason=reason)
-        return self._wheel(replace(session, settings=self._settings(session, change)))
+        settings = change.applied_to(session.settings, vocab_size=self.model_of(session).vocab_size)
+        return self._wheel(replace(session, settings=settings))
 
     def _u(self, session: Session, seed: str | None) -> float:
         return self._uniform() if seed is None else seeded_uniform(seed, len(session.generated_token_ids))

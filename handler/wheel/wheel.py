@@ -120,28 +120,31 @@ class Wheel:
         return "above_threshold" if rank <= len(self.token_slices) else "other"
 
 
-def make_wheel(logits: ArrayLike, settings: WheelSettings, token_bytes: Callable[[int], bytes]) -> Wheel:
-    """The wheel of next-token logits, (vocab_size,). Only tokens that are shown become objects."""
+def make_wheel(
+    logits: ArrayLike, settings: WheelSettings, token_bytes: Callable[[int], bytes], *, max_slices: int = MAX_SLICES
+) -> Wheel:
+    """The wheel of next-token logits, (vocab_size,), with at most `max_slices` and Other. Only shown tokens become objects."""
     p = probabilities(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
     ranking = rank_order(p)
     ranked = p[ranking]
     possible = int(np.count_nonzero(ranked))
-    named = min(int(np.count_nonzero(ranked[:possible] >= settings.threshold)), MAX_SLICES)
+    named = min(int(np.count_nonzero(ranked[:possible] >= settings.threshold)), max_slices)
     distribution = RankedDistribution(p, probabilities(logits), ranking, _cumulative(ranked, named, possible), token_bytes)
     other = _other(distribution, ranked, named, possible, settings.other_top_k)
     return Wheel(settings, _slices(distribution, named, other), other, distribution.entropy(), distribution)
 
 
 def _cumulative(ranked: NDArray[np.float64], named: int, possible: int) -> NDArray[np.float64]:
-    """Cumulative sums by rank, exactly 1 from the last possible token on.
+    """Cumulative sums by rank, exactly 1 from the last possible token on: 1 minus what comes after, summed from the least on.
 
-    The tail is summed on its own, so that its small numbers do not drown. A tail too light for u's 53 bits keeps the last
-    representable arc: what is counted in Other can be drawn from Other.
+    So the error of summing falls on the likeliest token, and every end is right to the 53 bits of u. What is counted in Other
+    can be drawn from Other: of a tail too light for 53 bits, its likeliest token gets the last representable arc.
     """
-    head = np.cumsum(ranked[:named])
-    sums = np.concatenate([head, (head[-1] if named else 0.0) + np.cumsum(ranked[named:])])
-    np.minimum(sums, LARGEST_U if named < possible else 1.0, out=sums)
-    sums[possible - 1 :] = 1.0
+    after = np.append(np.cumsum(ranked[:0:-1])[::-1], 0.0)
+    sums = 1 - after
+    if 0 < named < possible and sums[named - 1] >= LARGEST_U:
+        np.minimum(sums[:named], LARGEST_U, out=sums[:named])
+        sums[named:] = 1.0
     return sums
 
 

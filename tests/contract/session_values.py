@@ -144,7 +144,10 @@ sessions = st.builds(
     prompt_token_ids=token_ids,
     generated_token_ids=token_ids,
     settings=wheel_settings,
+    starting_settings=wheel_settings,
     version=st.integers(0, 10_000),
+    looks=st.integers(0, 10_000),
+    began_under=st.none() | st.tuples(st.text(max_size=20), st.text(max_size=20)),
 )
 draws = st.builds(Draw, u=finite, target_angle=finite, slice_index=st.integers(0, 128), seed=st.none() | st.text(max_size=20))
 turns = st.builds(

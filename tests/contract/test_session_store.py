@@ -85,13 +85,21 @@ def test_unknown_session_is_not_found(store: SessionStore) -> None:
             use()
 
 
+def test_expired_session_cannot_be_deleted(store: SessionStore, clock: SetClock) -> None:
+    """Deleting an expired session is deleting one that is not there."""
+    session = kept(store, tokens=2)
+    clock.forward(IDLE_S)
+    with pytest.raises(SessionNotFoundError):
+        store.delete(session.id)
+
+
 def test_expired_session_is_gone(store: SessionStore, clock: SetClock) -> None:
     """From its last second on, a session is gone for every method, although nothing has removed it."""
     session = kept(store, tokens=2)
     clock.forward(IDLE_S - 1)
     assert store.load(session.id) == session
     clock.forward(1)
-    for use in uses(store, session):
+    for use in uses(store, session)[:-1]:  # a delete would remove what is left of it
         with pytest.raises(SessionNotFoundError):
             use()
     clock.now = NOON
@@ -141,6 +149,19 @@ def test_stale_commit_changes_nothing(store: SessionStore) -> None:
     assert store.load(current.id) == current
     assert [kept_turn.token_id for kept_turn in all_turns(store, current)] == [0, 3]
     assert store.find_answer(stale.id, "5f2c") is None
+
+
+def test_commit_that_missed_a_look_is_refused(store: SessionStore) -> None:
+    """Settings that a look has kept are not overwritten by a write that did not know of them, though the version is the same."""
+    stale = kept(store)
+    looked = replace(stale, settings=WheelSettings(threshold=0.5), looks=1)
+    store.commit(stale, looked)
+    after, turn = appended(stale, 3)
+    for late in (after, replace(stale, settings=WheelSettings(temperature=2), looks=1)):
+        with pytest.raises(VersionConflictError) as refused:
+            store.commit(stale, late, turn=turn if late is after else None)
+        assert refused.value.current_version == stale.version
+    assert store.load(stale.id) == looked
 
 
 def test_answered_commit_is_refused_first(store: SessionStore) -> None:
@@ -207,6 +228,17 @@ def test_delete_forgets_all_but_its_answer(store: SessionStore) -> None:
     assert [store.find_answer(session.id, key) for key in ("11", "22", "33")] == [None, None, goodbye]
     assert store.load(other.id) == other
     assert len(all_turns(store, other)) == 1
+
+
+@pytest.mark.parametrize("scope", [NEW_SESSIONS_SCOPE, "the id of the session it was forked from"])
+def test_delete_forgets_the_answer_that_began_the_session(store: SessionStore, scope: str) -> None:
+    """The answer to the creating request holds the student's text too; those that began other sessions stay."""
+    beginnings = [new_answer(scope, key_hash) for key_hash in ("11", "22")]
+    mine, other = (replace(new_session(), began_under=(answer.scope, answer.key_hash)) for answer in beginnings)
+    store.create(mine, answer=beginnings[0])
+    store.create(other, answer=beginnings[1])
+    store.delete(mine.id, answer=new_answer(mine.id))
+    assert [store.find_answer(scope, key_hash) for key_hash in ("11", "22")] == [None, beginnings[1]]
 
 
 def test_deleted_turns_do_not_come_back(store: SessionStore) -> None:

@@ -146,7 +146,7 @@ def test_append_token_by_id(client: TestClient) -> None:
     assert (body["previous_text"], body["current_text"]) == (PROMPT, text)
     assert body["token_history"][-1].keys() >= HISTORY_FIELDS
     assert "other_category_info" not in body
-    assert body["wheel"]["settings"]["temperature"] == 2
+    assert body["settings"] == body["wheel"]["settings"] == {**{name: look[name] for name in body["settings"]}, "temperature": 2}
 
 
 def test_append_token_by_text(client: TestClient) -> None:
@@ -201,7 +201,8 @@ def test_undo(client: TestClient) -> None:
 def test_delete_session(client: TestClient) -> None:
     """A deleted session is gone for every route."""
     session_id = start_session(client)["session_id"]
-    body = client.delete(f"/api/sessions/{session_id}").json()
+    answer = client.delete(f"/api/sessions/{session_id}", params={"expected_version": 0})
+    body = answer.json()
     assert (body["session_id"], bool(body["message"])) == (session_id, True)
     assert error_code(client.get(f"/api/sessions/{session_id}"), 404) == "session_not_found"
     assert error_code(client.delete(f"/api/sessions/{session_id}"), 404) == "session_not_found"

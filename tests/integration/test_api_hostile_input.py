@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from handler.wheel.wheel import Wheel, make_wheel
 from tests.api_client import UNKNOWN_ID, make_client, start_session
 
 MARKER = "zebra-in-the-input"
@@ -54,6 +56,8 @@ def assert_refused(answer: object, *statuses: int) -> None:
         (b'{"expected_version": 1' + b"0" * 40 + b"}", 409),
         (b'{"\\udfff": 1}', 422),
         (b"[" * 8000, 422),
+        (b"[" * 4000 + b"]" * 4000, 422),
+        (b'{"x":' * 900 + b"1" + b"}" * 900, 422),
         (b"{" * 100, 422),
         (b"\xff\xfe", 422),
         (b"null,", 422),
@@ -67,7 +71,8 @@ def assert_refused(answer: object, *statuses: int) -> None:
 def test_a_hostile_spin_is_refused(client: TestClient, body: bytes, status: int) -> None:
     """Every odd value of every field, and every way not to be JSON."""
     session_id = start_session(client)["session_id"]
-    assert_refused(client.post(f"/api/sessions/{session_id}/spin", content=body, headers=JSON), status)
+    for headers in (JSON, {**JSON, "Idempotency-Key": "a-key"}):
+        assert_refused(client.post(f"/api/sessions/{session_id}/spin", content=body, headers=headers), status)
     assert client.get(f"/api/sessions/{session_id}").json()["version"] == 0
 
 
@@ -144,7 +149,8 @@ def test_a_long_body_to_nowhere_is_refused_too(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/xml", MARKER, "json"]
+    "content_type",
+    [None, "text/plain", "application/x-www-form-urlencoded", "application/xml", "text/foo+json", "application/", MARKER, "json"],
 )
 def test_a_body_of_another_type_is_415(client: TestClient, content_type: str | None) -> None:
     """Only JSON is read."""
@@ -178,13 +184,30 @@ def test_a_batch_is_one_or_a_few_prompts(client: TestClient, body: dict[str, obj
 
 
 def test_the_largest_batch_stays_under_a_megabyte(client: TestClient) -> None:
-    """64 prompts are answered; with every token shown they are refused rather than sent."""
-    prompts = [f"fox {number}" for number in range(64)]
-    answer = client.post("/api/wheel", json={"prompts": prompts})
-    assert (answer.status_code, len(answer.json()["wheels"])) == (200, 64)
-    assert len(answer.content) <= 1_000_000
-    everything = client.post("/api/wheel", json={"prompts": prompts, "settings": {"threshold": 0, "other_top_k": 100}})
-    assert_refused(everything, 400)
+    """Threshold 0 answers any number of prompts: many wheels have fewer slices, and Other holds what is cut."""
+    for count, slices in ((1, 128), (15, 128), (20, 100), (64, 31)):
+        prompts = [f"fox {number}" for number in range(count)]
+        answer = client.post("/api/wheel", json={"prompts": prompts, "settings": {"threshold": 0, "temperature": 100}})
+        assert answer.status_code == 200, answer.text
+        assert len(answer.content) <= 1_000_000
+        assert [len(wheel["slices"]) for wheel in answer.json()["wheels"]] == [slices + 1] * count
+        assert all(wheel["other_category"]["token_count"] == 390 - slices for wheel in answer.json()["wheels"])
+
+
+def test_a_batch_that_is_still_too_long_is_refused_early(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of Other can still be too much: 422 names what to lower, and no wheel is made beyond the first that is over."""
+    made = []
+
+    def counted(*arguments: Any, **options: Any) -> Wheel:
+        made.append(arguments)
+        return make_wheel(*arguments, **options)
+
+    monkeypatch.setattr("handler.wheel.batch.make_wheel", counted)
+    answer = client.post("/api/wheel", json={"prompts": ["fox"] * 64, "settings": {"threshold": 0, "other_top_k": 100}})
+    assert_refused(answer, 422)
+    assert answer.json()["code"] == "answer_too_long"
+    assert "other_top_k" in answer.json()["detail"]
+    assert 0 < len(made) < 64
 
 
 def test_a_wheel_of_every_token_is_bounded(client: TestClient) -> None:
@@ -195,6 +218,36 @@ def test_a_wheel_of_every_token_is_bounded(client: TestClient) -> None:
     assert len(body.content) < 200_000
 
 
-def test_unknown_fields_are_ignored(client: TestClient) -> None:
-    """Clients of other versions of the contract send more than is known here."""
+def test_unknown_fields_of_the_published_contract_are_ignored(client: TestClient) -> None:
+    """Clients of other versions of it send more than is known here."""
     assert client.post("/api/sessions", json={"model_name": "tiny", MARKER: MARKER}).status_code == 201
+    path = f"/api/sessions/{start_session(client)['session_id']}"
+    assert client.post(f"{path}/append-token", json={"token_id": 1, MARKER: MARKER}).status_code == 200
+    assert client.post(f"{path}/set-prompt", json={"prompt": "a", MARKER: MARKER}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/sessions/{}/spin", {"temprature": MARKER}, "temprature"),
+        ("/api/sessions/{}/fork", {"at_trun": MARKER}, "at_trun"),
+        ("/api/sessions", {"prompt": "a", "settings": {"topk": MARKER}}, "settings.topk"),
+        ("/api/wheel", {"prompt": "a", "threshold": MARKER}, "threshold"),
+        ("/api/wheel", {"prompt": "a", "settings": {"topp": MARKER}}, "settings.topp"),
+        ("/api/score", {"text": "a", "model": MARKER}, "model"),
+    ],
+)
+def test_a_misspelt_setting_is_named(client: TestClient, path: str, body: dict[str, object], field: str) -> None:
+    """A wheel with other settings than those that were meant is worse than none."""
+    session_id = start_session(client)["session_id"]
+    answer = client.post(path.format(session_id), json=body)
+    assert_refused(answer, 422)
+    assert [problem["field"] for problem in answer.json()["errors"]] == [field]
+    assert client.get(f"/api/sessions/{session_id}").json()["version"] == 0
+
+
+def test_a_refusal_is_short(client: TestClient) -> None:
+    """However many fields of a body are wrong."""
+    answer = client.post("/api/wheel", json={"prompts": [1] * 50_000})
+    assert_refused(answer, 422)
+    assert len(answer.content) < 5_000

@@ -50,13 +50,17 @@ def test_a_spin_gives_what_the_wheel_showed(client: TestClient) -> None:
         session = client.get(f"/api/sessions/{session_id}").json()
         assert session["token_history"][turn]["probability"] == spun["appended_token"]["probability"]
         assert (session["current_text"], session["version"]) == (spun["current_text"], spun["version"])
-        assert spun["wheel"]["slices"] == look(client, session_id)["slices"]
+        assert spun["settings"] == {name: shown[name] for name in spun["settings"]}
+        assert session["settings"] == spun["settings"]
+        assert spun["wheel"]["slices"] == look(client, session_id, **spun["settings"])["slices"]
 
 
 def test_the_settings_last_shown_are_used(client: TestClient) -> None:
     """A spin that gives no settings spins the wheel that was looked at."""
     session_id = start_session(client)["session_id"]
     look(client, session_id, temperature=0.5, top_k=1)
+    shown = client.get(f"/api/sessions/{session_id}").json()["settings"]
+    assert (shown["temperature"], shown["top_k"]) == (0.5, 1)
     spun = spin(client, session_id)
     assert spun["appended_token"]["probability"] == 1
     assert spun["appended_token"]["model_probability"] < 1
@@ -122,6 +126,17 @@ def test_an_export_is_complete(client: TestClient) -> None:
     assert [float(row["temperature"]) for row in turns] == [1.2] * 5 + [0.9]
     assert (turns[5]["u"], whole["turns"][5]["draw"], turns[5]["token_text"]) == ("", None, "'-")
     assert client.get(f"/api/sessions/{session_id}/export?format=xml").status_code == 422
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_cell_of_an_export_is_a_formula(client: TestClient, start: str) -> None:
+    """Neither a token nor a seed begins as spreadsheets' formulas do; the bytes are as they were."""
+    session_id = start_session(client)["session_id"]
+    spin(client, session_id, seed=f"{start}1")
+    client.post(f"/api/sessions/{session_id}/append-token", json={"token_text": start})
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/api/sessions/{session_id}/export?format=csv").text, newline="")))
+    assert (rows[-2]["seed"], rows[-1]["token_text"]) == (f"'{start}1", f"'{start}")
+    assert bytes.fromhex(rows[-1]["token_bytes_hex"]) == start.encode()
 
 
 def test_a_fork_is_its_own_session(client: TestClient) -> None:

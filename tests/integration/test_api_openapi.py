@@ -100,6 +100,27 @@ def test_every_error_status_is_documented(schema: dict[str, Any]) -> None:
                 assert all(one["value"]["code"] == code for code, one in content["examples"].items()), (path, status)
 
 
+def test_only_what_takes_something_can_be_wrong(schema: dict[str, Any]) -> None:
+    """422 is documented for exactly the operations with a parameter or a body; /metrics tells that Lambda has none."""
+    for method, path, operation in operations(schema):
+        takes = "parameters" in operation or "requestBody" in operation
+        assert ("422" in operation["responses"]) == takes, (method, path)
+    assert "404" in schema["paths"]["/metrics"]["get"]["responses"]
+
+
+def test_a_key_that_begins_a_session_is_documented_as_long(schema: dict[str, Any]) -> None:
+    """The limits of Idempotency-Key stand where it is a parameter."""
+    shortest = {}
+    for method, path, operation in operations(schema):
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] == "Idempotency-Key":
+                key = parameter["schema"]["anyOf"][0]
+                shortest[method, path] = key["minLength"]
+                assert (key["maxLength"], bool(parameter["description"])) == (255, True)
+    assert shortest.pop(("POST", "/api/sessions")) == 16
+    assert set(shortest.values()) == {1}
+
+
 def test_every_example_is_accepted(client: TestClient, schema: dict[str, Any]) -> None:
     """Whoever copies a body from the documentation gets an answer of the documented success."""
     tried = 0

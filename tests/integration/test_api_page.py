@@ -1,10 +1,13 @@
 """The page's files, and the headers that browsers obey."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from starlette.testclient import TestClient
 
+from handler.api.documentation import VIEWER
+from handler.api.page import FOLDER
 from tests.api_client import make_client
 
 
@@ -40,7 +43,22 @@ def test_only_own_scripts_run(client: TestClient) -> None:
         assert headers["content-security-policy"].startswith("default-src 'self'")
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-    assert "https://cdn.jsdelivr.net" in client.get("/docs").headers["content-security-policy"]
+    assert VIEWER in client.get("/docs").headers["content-security-policy"]
+
+
+def test_the_documentation_has_one_viewer(client: TestClient) -> None:
+    """Everything foreign that it loads is of one exact version."""
+    addresses = re.findall(r'(?:src|href)="(https?:[^"]+)"', client.get("/docs").text)
+    assert len(addresses) == 2
+    assert all(address.startswith(VIEWER) for address in addresses)
+    assert re.search(r"@\d+\.\d+\.\d+/$", VIEWER)
+
+
+def test_the_page_names_the_settings_of_every_wheel() -> None:
+    """Without a query a wheel has the settings that the session began with, not those on the sliders."""
+    script = (FOLDER / "page.js").read_text()
+    assert re.findall(r"next-token-probs`(.+)\)", script) == [", settings)"]
+    assert len(re.findall(r"await wheelWith\([^)]*settingsOf", script)) == script.count("wheelWith(") == 3
 
 
 def test_answers_are_not_kept_by_caches(client: TestClient) -> None:
@@ -54,6 +72,8 @@ def test_only_named_sites_may_call(client: TestClient) -> None:
     known = client.get("/health", headers={"Origin": "http://localhost:5173"}).headers
     assert known["access-control-allow-origin"] == "http://localhost:5173"
     assert "access-control-allow-credentials" not in known
+    exposed = known["access-control-expose-headers"].split(", ")
+    assert {"Content-Disposition", "X-Request-ID", "Retry-After"} <= set(exposed)
     assert "access-control-allow-origin" not in client.get("/health", headers={"Origin": "https://evil.example"}).headers
 
 

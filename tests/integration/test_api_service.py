@@ -58,6 +58,14 @@ def test_health_and_ready(client: TestClient) -> None:
     assert is_utc(body["timestamp"])
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/api/models"])
+def test_a_probe_may_ask_for_the_head(client: TestClient, path: str) -> None:
+    """HEAD answers as GET does, without a body."""
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == client.get(path).headers["content-type"]
+
+
 def test_health_loads_no_model(tmp_path: Path) -> None:
     """A probe of the process costs nothing and tells that the model is not there yet."""
     with make_client(tmp_path) as fresh:

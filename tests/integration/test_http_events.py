@@ -22,6 +22,7 @@ from tests.api_client import tiny_model_folder
 EVENTS = Path(__file__).parents[2] / "events"
 HTTP_EVENTS = sorted(EVENTS.glob("*.json"))
 CONTEXT = SimpleNamespace(aws_request_id="5f0c7e57-0000-4000-8000-000000000009")
+SECRET = "zebra-in-the-event"
 STAGED = ["rest-api-health.json", "http-api-stage-health.json"]
 UNSTAGED = ["http-api-health.json", "function-url-health.json", "load-balancer-health.json"]
 
@@ -175,6 +176,63 @@ def test_an_error_has_the_same_shape_on_lambda() -> None:
     event["body"] = '{"prompt": NaN}'
     answer = lambda_handler(event, CONTEXT)
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (422, "malformed_json")
+
+
+def broken(name: str) -> Iterator[dict[str, Any]]:
+    """The event, each time with one part that makes it no whole request."""
+    for changes in (
+        {"body": "e30", "isBase64Encoded": True},
+        {"body": "!!!!", "isBase64Encoded": True},
+        {"body": "\ud800", "isBase64Encoded": False},
+        {"body": '{"prompt": "\udfff"}', "isBase64Encoded": False},
+        {"body": {}, "isBase64Encoded": False},
+        {"body": {"prompt": SECRET}},
+        {"body": 0},
+        {"body": [SECRET], "isBase64Encoded": True},
+        {"headers": [SECRET]},
+        {"headers": {"x-name": 7}},
+        {"headers": {SECRET: None}},
+    ):
+        yield {**read(name), **changes}
+    event = read(name)
+    if "http" in event["requestContext"]:
+        yield {**event, "headers": None}
+        for part in ("method", "path"):
+            less = deepcopy(event)
+            del less["requestContext"]["http"][part]
+            yield less
+    else:
+        for part in ("httpMethod", "path"):
+            yield {key: value for key, value in event.items() if key != part}
+
+
+@pytest.mark.parametrize("name", [path.name for path in HTTP_EVENTS if "create-session" in path.stem])
+def test_a_broken_event_is_400(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the shape of its source, with nothing done, and with nothing of it in the log."""
+    http.prime()
+    store = wiring.application().store
+    events = list(broken(name))
+    for event in events:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(store), "create", lambda *_, **__: pytest.fail("a broken event began a session"))
+            answer = lambda_handler(event, CONTEXT)
+        assert answer["statusCode"] == 400, (event, answer)
+        assert json.loads(answer["body"])["code"] == "malformed_event"
+        assert answer["isBase64Encoded"] is False
+        assert answer["headers"]["content-type"] == "application/json"
+        assert answer["headers"]["x-request-id"] == CONTEXT.aws_request_id
+    written = capsys.readouterr().out
+    assert written.count('"message":"failure"') == len(events)
+    assert SECRET not in written
+
+
+def test_a_load_balancer_with_many_values_gets_them() -> None:
+    """One that sends multiValueHeaders reads no other headers of an answer."""
+    event = read("load-balancer-create-session.json")
+    event["multiValueHeaders"] = {name: [value] for name, value in event.pop("headers").items()}
+    assert lambda_handler(event, CONTEXT)["statusCode"] == 201
+    answer = lambda_handler({**event, "body": {}}, CONTEXT)
+    assert (answer["statusCode"], answer["multiValueHeaders"]["content-type"]) == (400, ["application/json"])
 
 
 def test_the_init_phase_loads_the_model(tmp_path: Path) -> None:

@@ -170,6 +170,43 @@ def test_sessions_outlive_the_process(path: Path) -> None:
             assert store.turns(session.id, start=0, stop=9) == [turn]
 
 
+def test_expired_answers_are_pruned_by_commits(path: Path) -> None:
+    """A session that keeps one answer after another does not pile them up: each makes room by removing expired ones."""
+    clock = SetClock()
+    session = new_session()
+    with closing(SqliteSessionStore(path, clock=clock)) as store:
+        store.create(session)
+        for number in range(12):
+            clock.forward(1)
+            before, (session, turn) = session, appended(session, 1)
+            store.commit(before, session, turn=turn, answer=new_answer(session.id, f"{number}", expires_in_s=number + 2))
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT COUNT(*) FROM answers").fetchone()[0] == 1
+
+
+def test_only_the_owner_reads_the_file(path: Path) -> None:
+    """The file and what SQLite puts beside it hold students' text: mode 0600, whatever the umask."""
+    umask = os.umask(0)
+    try:
+        with closing(SqliteSessionStore(path, clock=SetClock())) as store:
+            store.create(new_session())
+            modes = {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()}
+    finally:
+        os.umask(umask)
+    assert modes == dict.fromkeys(["sessions.db", "sessions.db-wal", "sessions.db-shm"], 0o600)
+
+
+def test_tables_of_another_version_are_left_alone(store: SqliteSessionStore, path: Path) -> None:
+    """A file that a newer program has written is refused, and keeps its version."""
+    store.check()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA user_version = 99")
+    with closing(SqliteSessionStore(path, clock=SetClock())) as older, pytest.raises(StoreUnavailableError):
+        older.create(new_session())
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone()[0] == 99
+
+
 def test_expired_rows_are_pruned(path: Path) -> None:
     """Creating sessions removes expired ones, their turns and expired answers, and nothing that is live."""
     clock = SetClock()

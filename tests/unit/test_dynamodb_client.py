@@ -4,17 +4,22 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
 from handler.stores.dynamodb import DynamoDbSessionStore, make_client
-from handler.wheel.errors import StoreUnavailableError, VersionConflictError
+from handler.wheel.errors import SessionNotFoundError, StoreUnavailableError, VersionConflictError
+from handler.wheel.ledger import Ledger, Write
 from handler.wheel.session import SessionStore
+from handler.wheel.token_wheel import TokenWheel
+from model_layer.language_model import LanguageModel
+from tests.api_client import make_application
 from tests.contract.session_values import (
     TABLE,
     SetClock,
@@ -25,6 +30,7 @@ from tests.contract.session_values import (
     new_session,
     new_turn,
 )
+from tests.tiny_sessions import OneModel
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -111,8 +117,8 @@ def test_commit_is_one_conditioned_transaction(client: "DynamoDBClient", store: 
     assert operation == "TransactWriteItems"
     head, turn_put, answer_put = (write["Put"] for write in body["TransactItems"])
     noon = {"N": str(int(SetClock().now.timestamp()))}
-    assert head["ConditionExpression"] == "version = :version AND expires_at_epoch_s > :now"
-    assert head["ExpressionAttributeValues"] == {":version": {"N": "0"}, ":now": noon}
+    assert head["ConditionExpression"] == "version = :version AND looks = :looks AND expires_at_epoch_s > :now"
+    assert head["ExpressionAttributeValues"] == {":version": {"N": "0"}, ":looks": {"N": "0"}, ":now": noon}
     assert turn_put["Item"]["sk"] == {"S": "TURN#000000"}
     assert answer_put["ConditionExpression"] == "attribute_not_exists(pk) OR expires_at_epoch_s <= :now"
     assert answer_put["Item"]["sk"] == {"S": f"ANSWER#{new_answer('').key_hash}"}
@@ -138,7 +144,7 @@ def test_items_hold_integers_only_as_numbers(client: "DynamoDBClient", store: Dy
     store.create(before, answer=new_answer("sessions"))
     store.commit(before, after, turn=turn, answer=new_answer(before.id))
     numbers = [value["N"] for item in client.scan(TableName=TABLE)["Items"] for value in item.values() if "N" in value]
-    assert len(numbers) == 5
+    assert len(numbers) == 6
     assert all(number.isdecimal() for number in numbers)
 
 
@@ -149,6 +155,65 @@ def test_turns_outlive_their_head(client: "DynamoDBClient", store: DynamoDbSessi
     expiries = {item["sk"]["S"]: int(item["expires_at_epoch_s"]["N"]) for item in client.scan(TableName=TABLE)["Items"]}
     assert expiries["TURN#000000"] == int(session.created_at.timestamp()) + 7 * 86_400
     assert expiries["HEAD"] == session.expires_at_epoch_s
+
+
+def test_the_application_keeps_turns_as_long_as_its_sessions(
+    client: "DynamoDBClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns live for the greatest age that the settings allow a session."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    settings = {"session_store": "dynamodb", "sessions_table": TABLE, "session_max_age_s": 20 * 86_400}
+    session, turn = appended(new_session(), 4)
+    make_application(tmp_path, clock=SetClock(), **settings).store.create(session, [turn])
+    expiries = {item["sk"]["S"]: int(item["expires_at_epoch_s"]["N"]) for item in client.scan(TableName=TABLE)["Items"]}
+    assert expiries["TURN#000000"] == int(session.created_at.timestamp()) + 20 * 86_400
+
+
+def delete_half(monkeypatch: pytest.MonkeyPatch, client: "DynamoDBClient", delete: Callable[[], object]) -> None:
+    """Delete a session while no batch can be written."""
+
+    def refuse(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="nowhere")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "batch_write_item", refuse)
+        with pytest.raises(StoreUnavailableError):
+            delete()
+
+
+def test_the_next_delete_finishes_one_that_failed_half_way(
+    client: "DynamoDBClient", store: DynamoDbSessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that the session is gone, and then nothing of it is left but the answer to the first delete."""
+    before = new_session()
+    after, turn = appended(before, 4)
+    store.create(before)
+    store.commit(before, after, turn=turn, answer=new_answer(before.id))
+    goodbye = new_answer(before.id, "33")
+    delete_half(monkeypatch, client, lambda: store.delete(before.id, answer=goodbye))
+    assert client.scan(TableName=TABLE)["Count"] == 3
+    with pytest.raises(SessionNotFoundError):
+        store.delete(before.id)
+    assert client.scan(TableName=TABLE)["Count"] == 1
+    assert store.find_answer(before.id, "33") == goodbye
+
+
+def test_a_retry_of_a_delete_that_failed_half_way_finishes_it(
+    client: "DynamoDBClient", store: DynamoDbSessionStore, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The retry gets the answer that was kept, and nothing else of the session is left."""
+    ledger = Ledger(store, TokenWheel(OneModel(model), clock=SetClock()))
+    session, turn = appended(new_session(), 4)
+    store.create(session, [turn])
+
+    def delete() -> str:
+        return ledger.delete(session.id, lambda gone: gone.id, Write(key_hash="k", fingerprint="delete"))
+
+    delete_half(monkeypatch, client, delete)
+    assert client.scan(TableName=TABLE)["Count"] == 2
+    assert delete() == session.id
+    [left] = client.scan(TableName=TABLE)["Items"]
+    assert left["sk"] == {"S": "ANSWER#k"}
 
 
 def test_fork_turns_come_before_the_head(client: "DynamoDBClient", store: DynamoDbSessionStore) -> None:

@@ -15,7 +15,7 @@ from handler.wheel.errors import (
 from handler.wheel.session import Session, WheelSettings
 from handler.wheel.settings_change import SettingsChange
 from handler.wheel.token_wheel import TokenWheel
-from model_layer.errors import ContextWindowExceededError, ModelNotFoundError
+from model_layer.errors import ContextWindowExceededError, ModelNotFoundError, ModelNotLoadableError
 from model_layer.language_model import LanguageModel
 from tests.tiny_sessions import NOON, PROMPT, SAME, Clock, OneModel, spins, started, with_tokens
 
@@ -146,7 +146,7 @@ def test_a_session_starts_with_its_first_wheel(wheel: TokenWheel) -> None:
 
 def test_settings_of_a_larger_vocabulary_stay_valid(wheel: TokenWheel, model: LanguageModel, session: Session) -> None:
     """A session that remembers a top_k beyond this model's vocabulary still looks and spins."""
-    remembered = replace(session, settings=WheelSettings(top_k=50_000))
+    remembered = replace(session, settings=WheelSettings(top_k=50_000), starting_settings=WheelSettings(top_k=50_000))
     assert wheel.look(remembered, SAME).after.settings.top_k == model.vocab_size
     assert wheel.spin(remembered, SAME, "s").outcome.turn.token_id == wheel.spin(session, SAME, "s").outcome.turn.token_id
 
@@ -161,6 +161,25 @@ def test_a_session_idles_out_and_ends_with_its_greatest_age(model: LanguageModel
     assert (spun.last_accessed, spun.expires_at_epoch_s) == (clock.now, int(clock.now.timestamp()) + 3_600)
     clock.now = NOON + timedelta(seconds=4_000)
     assert wheel.touched(spun).expires_at_epoch_s == int(NOON.timestamp()) + 5_000
+
+
+def test_a_read_just_after_an_access_leaves_the_session_as_it_is(model: LanguageModel, clock: Clock) -> None:
+    """Within a sixtieth of the idle time a look and a read tell the times that are kept, after it new ones; a write always."""
+    wheel = TokenWheel(OneModel(model), clock=clock, idle_ttl_s=600)
+    session = started(wheel)
+    clock.now = NOON + timedelta(seconds=10)
+    assert wheel.seen(session) == wheel.look(session, SAME).after == session
+    assert wheel.spin(session, SAME, "s").after.last_accessed == clock.now
+    clock.now = NOON + timedelta(seconds=11)
+    assert wheel.seen(session) == wheel.look(session, SAME).after == wheel.touched(session) != session
+
+
+def test_a_session_whose_model_is_gone_is_the_servers_trouble(wheel: TokenWheel, session: Session) -> None:
+    """The student named no model in this request: it is not loadable, rather than not found."""
+    orphan = replace(session, model_name="gone")
+    for ask in (lambda: wheel.look(orphan, SAME), lambda: wheel.spin(orphan, SAME), lambda: wheel.text(orphan)):
+        with pytest.raises(ModelNotLoadableError, match="gone"):
+            ask()
 
 
 def test_a_look_and_a_spin_cost_one_step_together(wheel: TokenWheel, model: LanguageModel) -> None:

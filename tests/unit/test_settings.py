@@ -27,7 +27,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 def test_every_field_is_read_from_its_variable() -> None:
     """A field's variable is its own name in capitals, and lists are split."""
     settings = Settings.from_environment(
-        {"MODEL": "gpt2", "MODELS_FOLDERS": "a:b", "PORT": "0", "CORS_ORIGINS": "https://one.example,http://localhost:5173"}
+        {"MODEL": "gpt2", "MODELS_FOLDERS": "a:b", "PORT": "0", "CORS_ORIGINS": "https://one.example, http://localhost:5173 ,"}
     )
     assert settings.model == "gpt2"
     assert settings.models_folders == (Path("a"), Path("b"))

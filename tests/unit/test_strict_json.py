@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.api.strict_json import canonical
+from handler.api.strict_json import DEEPEST_NESTING, canonical
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,6 +37,23 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
     """What other readers could not read, or would read as something else, is no JSON here."""
     with pytest.raises(ValueError):  # noqa: PT011 - three standard subclasses of it
         canonical(body)
+
+
+@pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+def test_nesting_ends_at_a_depth(start: bytes, end: bytes) -> None:
+    """As deep as allowed is read; one deeper, and as deep as a body can be, is no JSON; brackets in strings do not count."""
+    levels = DEEPEST_NESTING // len(start.replace(b'"a":', b""))
+    inner = rb'"[[{{\"[["'
+    deepest = start * levels + inner + end * levels
+    assert canonical(deepest) == deepest
+    for deeper in (
+        b"[" + deepest + b"]",
+        start * 50_000,
+        start * 50_000 + inner + end * 50_000,
+        b'["' + b"[" * 99 + b'", ' + deepest + b"]",
+    ):
+        with pytest.raises(ValueError, match="deep"):
+            canonical(deeper)
 
 
 def test_a_surrogate_pair_is_one_character() -> None:

@@ -11,7 +11,7 @@ from handler.wheel.errors import (
     NothingInOtherError,
     NotOneTokenError,
 )
-from handler.wheel.session import Session
+from handler.wheel.session import Session, WheelSettings
 from handler.wheel.settings_change import SettingsChange
 from handler.wheel.token_wheel import TokenWheel
 from model_layer.errors import TokenIdOutOfRangeError
@@ -69,7 +69,7 @@ def test_what_is_shown_is_what_is_recorded(wheel: TokenWheel, session: Session) 
 def test_a_spin_shows_the_wheel_that_a_look_then_shows(wheel: TokenWheel, session: Session) -> None:
     """The next wheel in a spin's answer is the one of the session after it, with the settings of the spin."""
     spun = wheel.spin(session, SettingsChange(temperature=3, top_k=50), "s")
-    looked = wheel.look(spun.after, SAME)
+    looked = wheel.look(spun.after, SettingsChange(temperature=3, top_k=50))
     assert spun.outcome.wheel is not None
     assert spun.outcome.wheel.slices == looked.outcome.wheel.slices
     assert spun.outcome.wheel.settings == looked.outcome.wheel.settings == spun.after.settings
@@ -78,8 +78,20 @@ def test_a_spin_shows_the_wheel_that_a_look_then_shows(wheel: TokenWheel, sessio
 
 def test_a_look_changes_settings_but_neither_tokens_nor_version(wheel: TokenWheel, session: Session) -> None:
     """Looking twice is looking once."""
-    looked = wheel.look(session, SettingsChange(threshold=0.2)).after
-    assert looked == replace(session, settings=replace(session.settings, threshold=0.2))
+    change = SettingsChange(threshold=0.2)
+    looked = wheel.look(session, change).after
+    assert looked == replace(session, settings=replace(session.settings, threshold=0.2), looks=1)
+    assert wheel.look(looked, change).after == looked
+
+
+def test_what_a_look_leaves_out_is_as_the_session_began(wheel: TokenWheel) -> None:
+    """Not as it was last shown, by a look or by a spin; a spin takes what the look showed, and a fork looks as its source."""
+    session = started(wheel, settings=SettingsChange(temperature=2))
+    spun = wheel.spin(session, SettingsChange(threshold=0.2, temperature=3), "s").after
+    for one in (spun, wheel.look(spun, SettingsChange(top_k=7)).after, wheel.fork(spun).after):
+        looked = wheel.look(one, SettingsChange(min_p=0.1)).after
+        assert looked.settings == WheelSettings(temperature=2, min_p=0.1)
+        assert wheel.spin(looked, SAME, "s").outcome.turn.settings == looked.settings
 
 
 def test_every_change_of_tokens_raises_the_version_by_one(wheel: TokenWheel, session: Session) -> None:
@@ -89,7 +101,7 @@ def test_every_change_of_tokens_raises_the_version_by_one(wheel: TokenWheel, ses
     undone = wheel.undo(chosen.after)
     prompted = wheel.set_prompt(undone.after, "The fox")
     assert [change.after.version for change in (spun, chosen, undone, prompted)] == [1, 2, 3, 4]
-    assert (spun.outcome.turn.index, chosen.outcome.turn.index, undone.outcome.removed_index) == (0, 1, 1)
+    assert (spun.outcome.turn.index, chosen.outcome.turn.index) == (0, 1)
 
 
 def test_a_chosen_token_has_no_draw(wheel: TokenWheel, session: Session) -> None:

@@ -74,6 +74,15 @@ def test_slices_go_by_rank_down_to_the_threshold(wheel: Wheel) -> None:
     assert len(named) == MAX_SLICES or not ((left_out > 0) & (left_out >= wheel.settings.threshold)).any()
 
 
+@given(logit_arrays, settings_values, st.integers(1, 40))
+def test_fewer_slices_are_the_first_of_them(logits: NDArray[np.float32], settings: WheelSettings, max_slices: int) -> None:
+    """A wheel cut to fewer slices has the first of them exactly as they were, and the rest of the mass in Other."""
+    whole, cut = (make_wheel(logits, settings, token_bytes, max_slices=most) for most in (MAX_SLICES, max_slices))
+    assert cut.token_slices == whole.token_slices[:max_slices]
+    assert cut.total_above_threshold_probability + cut.other.total_probability == pytest.approx(1)
+    assert cut.other.token_count - whole.other.token_count == len(whole.token_slices) - len(cut.token_slices)
+
+
 @given(wheels)
 def test_other_is_all_the_rest(wheel: Wheel) -> None:
     """Other is the last slice, with the mass, the number and the first few of the possible tokens without a slice."""
@@ -190,12 +199,23 @@ def test_only_shown_tokens_become_objects() -> None:
 
 
 def test_a_tail_too_light_for_any_u_can_still_be_drawn_from() -> None:
-    """At temperature 0.01 the tail's mass is under 2^-53: the last representable arc stays Other's."""
+    """At temperature 0.01 the tail's mass is under 2^-53: the last representable arc is its likeliest token's."""
     wheel = make_wheel(np.array([0.0, 5.0, 1.0]), WheelSettings(temperature=0.01), token_bytes)
     assert 0 < wheel.other.total_probability < 2**-53
     assert wheel.other.token_count == 2
-    assert wheel.at(wheel.in_other(0.5)).category == "other"
+    assert {wheel.at(wheel.in_other(u)).share.token_id for u in (0.0, 0.5, BELOW_ONE)} == {2}
     assert wheel.at(0.999999).share.token_id == 1
+
+
+@pytest.mark.parametrize("mass", [1e-12, 1e-13, 1e-14, 1e-15])
+def test_draws_within_a_light_other_follow_its_distribution(mass: float) -> None:
+    """Within Other each token has its share, to the few representable angles that so light an arc begins and ends between."""
+    head, tail = np.full(100, (1 - mass) / 100), mass * np.array([0.4, 0.3, 0.2, 0.1])
+    wheel = wheel_of(np.concatenate([head, tail]), threshold=0.005)
+    ends = np.diff(wheel.distribution.cumulative[len(wheel.token_slices) - 1 :])
+    assert ends == pytest.approx(tail, abs=2**-53)
+    drawn = [wheel.at(wheel.in_other(n / 4_000)).share.rank - 101 for n in range(4_000)]
+    assert np.bincount(drawn, minlength=4) / 4_000 == pytest.approx(tail / mass, abs=4 * 2**-53 / mass + 0.001)
 
 
 @given(wheels)

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 
 class FieldProblem(BaseModel):
-    """One field that does not fit its contract. What was sent is never repeated."""
+    """One field that does not fit its contract. The value that was sent is never repeated."""
 
     field: str
     message: str
@@ -15,6 +15,8 @@ class ErrorBody(BaseModel):
 
     detail: str
     code: str
-    errors: list[FieldProblem] | None = Field(default=None, description="the fields that do not fit, with code validation_error")
+    errors: list[FieldProblem] | None = Field(
+        default=None, description="the first 20 fields that do not fit, with code validation_error"
+    )
     current_version: int | None = Field(default=None, description="the session's version, with code version_conflict")
     correlation_id: str | None = Field(default=None, description="what to quote to the operator, with code internal_error")

@@ -43,7 +43,7 @@ class ChangeRequest(RequestBody):
 class ForkRequest(ChangeRequest):
     """Where to fork."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"at_turn": 0}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"at_turn": 0}]})
 
     at_turn: int | None = Field(default=None, description="how many turns the new session keeps; all without it")
 

@@ -10,13 +10,19 @@ from handler.wheel.settings_change import SettingsChange
 
 
 class RequestBody(BaseModel):
-    """Base of every request's body: JSON's own types, none made of another; unknown fields are ignored."""
+    """Base of every request's body: JSON's own types, none made of another. Clients of the published contract may send more."""
 
     model_config = ConfigDict(strict=True, frozen=True, protected_namespaces=())
 
 
+class ClosedBody(RequestBody):
+    """Base of what only our own clients send: an unknown field is a mistake, and named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class SettingsFields(BaseModel):
-    """What to change of the settings last shown. A field that is not given stays; a value outside its limits is a 400."""
+    """A wheel's settings, as far as they are given; a value outside its limits is a 400."""
 
     threshold: float | None = Field(default=None, description="least probability of a slice of its own, 0 to 1")
     temperature: float | None = Field(default=None, description="0.01 to 100")
@@ -30,7 +36,7 @@ class SettingsFields(BaseModel):
         return SettingsChange(**{name: getattr(self, name) for name in SettingsFields.model_fields})
 
 
-class SettingsRequest(RequestBody, SettingsFields):
+class SettingsRequest(ClosedBody, SettingsFields):
     """The same in a body."""
 
 

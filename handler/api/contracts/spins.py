@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from handler.api.contracts.sessions import SessionHead
-from handler.api.contracts.settings import SettingsRequest
+from handler.api.contracts.settings import SettingsBody, SettingsRequest
 from handler.api.contracts.tokens import TokenBody
 from handler.api.contracts.turns import DrawBody, TurnBody
 from handler.api.contracts.wheels import OtherBody, SliceBody, WheelBody
@@ -32,7 +32,9 @@ class SpinRequest(SettingsRequest):
 class AppendTokenRequest(SpinRequest):
     """One of `token_id`, `token_text` (exactly one token) and `category` "other", which draws within Other."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"token_id": 262}, {"category": "other", "seed": 7}]})
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"examples": [{"token_id": 262}, {"category": "other", "seed": 7}]}
+    )
 
     token_id: int | None = None
     token_text: str | None = None
@@ -70,6 +72,7 @@ class SpunBody(SessionHead):
 
     appended_token: AppendedToken
     draw: DrawBody
+    settings: SettingsBody = Field(description="those of the wheel that was drawn from")
     target_angle: float = Field(description="degrees on the wheel that was shown, 0 to 360")
     slice_index: int = Field(description="the slice of the wheel that was shown")
     previous_text: str
@@ -96,4 +99,5 @@ class AppendedBody(SessionHead):
     generation_count: int
     other_category_info: OtherCategoryInfo | None = None
     draw: DrawBody | None
+    settings: SettingsBody = Field(description="those of the wheel that was chosen from")
     wheel: WheelBody | None

@@ -4,13 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from handler.api.contracts.settings import RequestBody, SettingsRequest
+from handler.api.contracts.settings import ClosedBody, SettingsRequest
 from handler.api.contracts.wheels import WheelBody
 
 Text = Annotated[str, Field(min_length=1)]
 
 
-class WheelRequest(RequestBody):
+class WheelRequest(ClosedBody):
     """One `prompt`, or up to 64 `prompts` that are computed together. All get the same settings."""
 
     model_config = ConfigDict(
@@ -42,7 +42,7 @@ class WheelsBody(BaseModel):
     wheels: list[WheelBody]
 
 
-class ScoreRequest(RequestBody):
+class ScoreRequest(ClosedBody):
     """A text to score."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Once upon a time there was a king."}]})

@@ -11,6 +11,7 @@ from handler.api.requests import App
 router = APIRouter(tags=["models"])
 
 
+@router.head("/api/models", include_in_schema=False)
 @router.get("/api/models", response_model=ModelsBody, responses=failures())
 def list_models(application: App) -> Response:
     """All models, with the one that sessions get by default."""

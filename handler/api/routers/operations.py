@@ -7,6 +7,7 @@ from starlette.responses import Response
 from handler.api.answers import json_response, rendered
 from handler.api.contracts.operations import Health, Ready
 from handler.api.documents import failures
+from handler.api.errors import NOT_FOUND
 from handler.api.requests import App
 from handler.wheel.errors import StoreUnavailableError
 from model_layer.errors import ModelNotLoadableError
@@ -16,6 +17,7 @@ router = APIRouter(tags=["operations"])
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", response_model=Health, responses=failures())
 def health(application: App) -> Response:
     """The process answers; nothing is loaded or asked for it."""
@@ -25,6 +27,7 @@ def health(application: App) -> Response:
     return json_response(text)
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", response_model=Ready, responses=failures(ModelNotLoadableError, StoreUnavailableError))
 def ready(application: App) -> Response:
     """The model is loaded and the session store answers."""
@@ -33,7 +36,7 @@ def ready(application: App) -> Response:
     return json_response(rendered(Ready, status="ready"))
 
 
-@router.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **failures()})
+@router.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **failures(NOT_FOUND)})
 def metrics(application: App) -> Response:
     """Prometheus text; on Lambda, where every environment would tell its own part, there is none (404)."""
     text = application.telemetry.exposition()

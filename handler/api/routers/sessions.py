@@ -21,26 +21,27 @@ from handler.api.contracts.sessions import (
 )
 from handler.api.contracts.turns import TurnsPage
 from handler.api.csv_export import csv_of
-from handler.api.documents import failures
+from handler.api.documents import WRONG_BODY, failures
+from handler.api.errors import WRONG_REQUEST
+from handler.api.history import SHOWN_TURNS
 from handler.api.limits import PromptTooLongError, within_limit
-from handler.api.requests import App, SessionId, WriteConditions, at_version
+from handler.api.requests import App, BeginConditions, ExpectedVersion, SessionId, WriteConditions, at_version
 from handler.wheel.errors import (
     BlankPromptError,
     IdempotencyKeyReusedError,
     NothingToUndoError,
+    SessionBusyError,
     SessionNotFoundError,
     SettingOutOfRangeError,
     StoreUnavailableError,
     VersionConflictError,
 )
-from handler.wheel.outcomes import Change
-from handler.wheel.session import Session, Turn
 from model_layer.errors import ContextWindowExceededError, ModelNotFoundError, ModelNotLoadableError
 
 router = APIRouter(tags=["sessions"])
 
 TURNS_IN_A_PAGE = 100
-READ_FAILURES = (SessionNotFoundError, ModelNotLoadableError, StoreUnavailableError)
+READ_FAILURES = (SessionNotFoundError, ModelNotLoadableError, StoreUnavailableError, SessionBusyError, WRONG_REQUEST)
 WRITE_FAILURES = (*READ_FAILURES, VersionConflictError, IdempotencyKeyReusedError)
 PROMPT_FAILURES = (BlankPromptError, ContextWindowExceededError, PromptTooLongError)
 BEGIN_FAILURES = (*PROMPT_FAILURES, ModelNotFoundError, ModelNotLoadableError, StoreUnavailableError, SettingOutOfRangeError)
@@ -50,9 +51,9 @@ BEGIN_FAILURES = (*PROMPT_FAILURES, ModelNotFoundError, ModelNotLoadableError, S
     "/api/sessions",
     status_code=201,
     response_model=SessionCreated,
-    responses=failures(*BEGIN_FAILURES, IdempotencyKeyReusedError, body=True),
+    responses=failures(*BEGIN_FAILURES, IdempotencyKeyReusedError, *WRONG_BODY),
 )
-def create_session(body: CreateSessionRequest, application: App, write: WriteConditions) -> Response:
+def create_session(body: CreateSessionRequest, application: App, write: BeginConditions) -> Response:
     """Begin a session; with a prompt, the answer holds the first wheel."""
     prompt = None if body.prompt is None else within_limit(body.prompt, application.settings)
     text = application.ledger.start(
@@ -66,15 +67,14 @@ def create_session(body: CreateSessionRequest, application: App, write: WriteCon
 @router.get("/api/sessions/{session_id}", response_model=SessionView, responses=failures(*READ_FAILURES))
 def get_session(session_id: SessionId, application: App) -> Response:
     """A session with the last 200 of its turns."""
-    answers = SessionAnswers(application)
-    text = application.ledger.look(session_id, lambda found: Change(application.wheel.touched(found), answers.view(found)))
-    return json_response(text)
+    session, turns = application.ledger.history(session_id, start=-SHOWN_TURNS)
+    return json_response(SessionAnswers(application).view(session, turns))
 
 
 @router.post(
     "/api/sessions/{session_id}/set-prompt",
     response_model=PromptSetBody,
-    responses=failures(*PROMPT_FAILURES, *WRITE_FAILURES, body=True),
+    responses=failures(*PROMPT_FAILURES, *WRITE_FAILURES, *WRONG_BODY),
 )
 def set_prompt(body: SetPromptRequest, session_id: SessionId, application: App, write: WriteConditions) -> Response:
     """Begin again from another prompt; the history is cleared."""
@@ -91,7 +91,7 @@ def set_prompt(body: SetPromptRequest, session_id: SessionId, application: App, 
 @router.post(
     "/api/sessions/{session_id}/undo",
     response_model=UndoneBody,
-    responses=failures(NothingToUndoError, *WRITE_FAILURES, body=True),
+    responses=failures(NothingToUndoError, *WRITE_FAILURES, *WRONG_BODY),
 )
 def undo(session_id: SessionId, application: App, write: WriteConditions, body: ChangeRequest | None = None) -> Response:
     """Take the last token away, down to the prompt."""
@@ -108,7 +108,7 @@ def undo(session_id: SessionId, application: App, write: WriteConditions, body: 
     "/api/sessions/{session_id}/fork",
     status_code=201,
     response_model=ForkedBody,
-    responses=failures(SettingOutOfRangeError, *WRITE_FAILURES, body=True),
+    responses=failures(SettingOutOfRangeError, *WRITE_FAILURES, *WRONG_BODY),
 )
 def fork(session_id: SessionId, application: App, write: WriteConditions, body: ForkRequest | None = None) -> Response:
     """Begin a new session that starts as this one, with all of its turns or the first few."""
@@ -123,15 +123,18 @@ def fork(session_id: SessionId, application: App, write: WriteConditions, body: 
 
 
 @router.delete("/api/sessions/{session_id}", response_model=SessionDeleted, responses=failures(*WRITE_FAILURES))
-def delete_session(session_id: SessionId, application: App, write: WriteConditions) -> Response:
+def delete_session(
+    session_id: SessionId, application: App, write: WriteConditions, expected_version: ExpectedVersion = None
+) -> Response:
     """Forget a session and everything of it."""
-    return json_response(application.ledger.delete(session_id, SessionAnswers(application).deleted, write))
+    meant = at_version(write, expected_version)
+    return json_response(application.ledger.delete(session_id, SessionAnswers(application).deleted, meant))
 
 
 @router.get("/api/sessions/{session_id}/turns", response_model=TurnsPage, responses=failures(*READ_FAILURES))
 def get_turns(session_id: SessionId, application: App, after: Annotated[int, Query(ge=-1)] = -1) -> Response:
     """A page of the history: up to 100 turns after the one of index `after`."""
-    session, turns = _with_turns(application, session_id, start=after + 1, stop=after + 1 + TURNS_IN_A_PAGE)
+    session, turns = application.ledger.history(session_id, start=after + 1, stop=after + 1 + TURNS_IN_A_PAGE)
     return json_response(SessionAnswers(application).page(session, turns))
 
 
@@ -144,17 +147,9 @@ def export(
     session_id: SessionId, application: App, form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json"
 ) -> Response:
     """The whole session as a file: settings, turns, draws, probabilities."""
-    session, turns = _with_turns(application, session_id)
+    session, turns = application.ledger.history(session_id)
     attached = {"Content-Disposition": f'attachment; filename="session-{session.id}.{form}"'}
     if form == "csv":
-        text = csv_of(session, turns, application.model(session.model_name))
+        text = csv_of(session, turns, application.wheel.model_of(session))
         return Response(text, headers=attached, media_type="text/csv")
     return Response(SessionAnswers(application).export(session, turns), headers=attached, media_type="application/json")
-
-
-def _with_turns(application: App, session_id: str, *, start: int = 0, stop: int | None = None) -> tuple[Session, list[Turn]]:
-    """A session and turns of the very same version of it."""
-    return application.ledger.look(
-        session_id,
-        lambda found: Change(application.wheel.touched(found), (found, application.ledger.turns(found, start=start, stop=stop))),
-    )

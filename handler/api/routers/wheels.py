@@ -8,7 +8,7 @@ from starlette.responses import Response
 from handler.api.answers import json_response, rendered
 from handler.api.contracts.stateless import ScoreBody, ScoredTokenBody, ScoreRequest, WheelRequest, WheelsBody
 from handler.api.contracts.wheels import WheelBody
-from handler.api.documents import failures
+from handler.api.documents import WRONG_BODY, failures
 from handler.api.limits import (
     AnswerTooLongError,
     PromptTooLongError,
@@ -29,16 +29,16 @@ TEXT_FAILURES = (PromptTooLongError, ContextWindowExceededError, ModelNotFoundEr
 BATCH_FAILURES = (BlankPromptError, SettingOutOfRangeError, TooManyPromptsError, AnswerTooLongError)
 
 
-@router.post("/api/wheel", response_model=WheelsBody, responses=failures(*TEXT_FAILURES, *BATCH_FAILURES, body=True))
+@router.post("/api/wheel", response_model=WheelsBody, responses=failures(*TEXT_FAILURES, *BATCH_FAILURES, *WRONG_BODY))
 def make(body: WheelRequest, application: App) -> Response:
-    """One wheel for each prompt, computed together."""
+    """One wheel for each prompt, computed together. The more prompts, the fewer slices a wheel may have: 128 down to 31."""
     texts = all_within_limit(body.texts(), application.settings)
     model = application.model(body.model_name)
-    wheels = [WheelBody.of(wheel) for wheel in make_wheels(model, texts, body.settings.change())]
-    return json_response(short_enough(rendered(WheelsBody, model_name=model.name, wheels=wheels)))
+    wheels = short_enough(map(WheelBody.of, make_wheels(model, texts, body.settings.change())))
+    return json_response(rendered(WheelsBody, model_name=model.name, wheels=list(wheels)))
 
 
-@router.post("/api/score", response_model=ScoreBody, responses=failures(*TEXT_FAILURES, body=True))
+@router.post("/api/score", response_model=ScoreBody, responses=failures(*TEXT_FAILURES, *WRONG_BODY))
 def score_text(body: ScoreRequest, application: App) -> Response:
     """How likely the model finds each token of a text."""
     model = application.model(body.model_name)
