@@ -38,6 +38,13 @@ def probabilities(
     return np.asarray(p / p.sum())
 
 
+def log_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
+    """The model's own log-probabilities, natural, at temperature 1: log-softmax over the last axis, the vocabulary."""
+    values = np.asarray(logits, dtype=np.float64)  # (..., vocab_size)
+    below_highest = values - values.max(axis=-1, keepdims=True)
+    return np.asarray(below_highest - np.log(np.exp(below_highest).sum(axis=-1, keepdims=True)))
+
+
 def rank_order(p: NDArray[np.float64]) -> NDArray[np.intp]:
     """Token ids by falling probability, ties by id: the token of rank 1 comes first. (vocab_size,) -> (vocab_size,)."""
     possible = np.flatnonzero(p)

@@ -1,7 +1,5 @@
 """A session's turns as answers show them."""
 
-from dataclasses import replace
-
 from handler.api.contracts.turns import TurnBody
 from handler.wheel.outcomes import Appended, Undone
 from handler.wheel.session import Session, Turn
@@ -19,9 +17,8 @@ def turns_with_appended(application: Application, appended: Appended) -> list[Tu
 
 def turns_and_removed(application: Application, undone: Undone) -> tuple[list[Turn], Turn]:
     """The last turns that are left, and the one that is just being taken away."""
-    kept = undone.session.generated_token_ids
-    before = replace(undone.session, generated_token_ids=(*kept, undone.removed_token_id))
-    *left, removed = application.ledger.turns(before, start=max(0, len(kept) - SHOWN_TURNS))
+    start = max(0, len(undone.session.generated_token_ids) - SHOWN_TURNS)
+    *left, removed = application.ledger.turns(undone.before, start=start)
     return left, removed
 
 

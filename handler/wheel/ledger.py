@@ -112,9 +112,10 @@ class Ledger:
             self._store.delete(session_id, answer=_answer(session_id, write, body, self._wheel.touched(session)))
             return body
 
-        answer = self._answer_to(session_id, write)
+        answered = partial(self._answer_to, session_id, write)
+        answer = answered()
         if answer is None:
-            return self._until_kept(attempt, session_id, write)
+            return self._first_kept(attempt, answered, write.expected_version)
         with suppress(SessionNotFoundError):
             self._store.delete(session_id)  # what is left of it if that delete failed half-way
         return answer

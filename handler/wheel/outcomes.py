@@ -69,10 +69,10 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The session without its last token."""
+    """The session without the last token of `before`."""
 
     session: Session
-    removed_token_id: int
+    before: Session
     previous_text: str
     text: str
 

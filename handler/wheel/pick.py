@@ -44,7 +44,7 @@ def drawn(wheel: Wheel, u: float, seed: str | None) -> Pick:
 def chosen(wheel: Wheel, token_id: int) -> Pick:
     """The token that was pointed at. Raises TokenIdOutOfRangeError."""
     share = wheel.share_of(token_id)
-    return Pick(wheel, share, "above_threshold" if share.rank <= len(wheel.token_slices) else "other", None)
+    return Pick(wheel, share, wheel.category_of(share.rank), None)
 
 
 def only_token(model: LanguageModel, text: str) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from handler.wheel.distribution import token_text
 from model_layer.errors import EmptySequenceError
 from model_layer.language_model import LanguageModel
+from model_layer.sampling import log_probabilities
 
 POSITIONS_PER_PIECE = 64  # their logits are in memory at once: 64 x 50,257 doubles are 26 MB
 
@@ -73,6 +74,5 @@ def _scored(model: LanguageModel, token_ids: list[int]) -> Iterator[ScoredToken]
 
 def _judged(logits: NDArray[np.float64], token_id: int) -> tuple[float, int]:
     """Log-probability and rank (1-based, ties by id) of a token."""
-    below_highest = logits - logits.max()
     likelier = np.count_nonzero(logits > logits[token_id]) + np.count_nonzero(logits[:token_id] == logits[token_id])
-    return float(below_highest[token_id] - np.log(np.exp(below_highest).sum())), int(likelier) + 1
+    return float(log_probabilities(logits)[token_id]), int(likelier) + 1

@@ -125,17 +125,8 @@ class TokenWheel:
         """The session without its last token. Raises NothingToUndoError at the prompt."""
         if not session.generated_token_ids:
             raise NothingToUndoError
-        *kept, removed = session.generated_token_ids
-        after = self._changed(replace(session, generated_token_ids=tuple(kept)))
-        return Change(
-            after,
-            Undone(
-                session=after,
-                removed_token_id=removed,
-                previous_text=self.text(session),
-                text=self.text(after),
-            ),
-        )
+        after = self._changed(replace(session, generated_token_ids=session.generated_token_ids[:-1]))
+        return Change(after, Undone(after, session, self.text(session), self.text(after)))
 
     def fork(self, session: Session, *, at_turn: int | None = None) -> Change[Forked]:
         """A new session with the first `at_turn` turns of this one (all of them by default). The caller copies the turns.

@@ -95,7 +95,7 @@ class Wheel:
         return Landing(
             share=self.distribution.share(rank),
             slice_index=min(rank - 1, len(self.token_slices)),
-            category=self._category(rank),
+            category=self.category_of(rank),
             u=u,
             target_angle=u * FULL_CIRCLE,
         )
@@ -112,11 +112,8 @@ class Wheel:
         """What the wheel says of any token, also of one that has no slice. Raises TokenIdOutOfRangeError."""
         return self.distribution.share(self.distribution.rank_of(token_id))
 
-    def category_of(self, token_id: int) -> Category:
-        """Whether a token has a slice of its own. Raises TokenIdOutOfRangeError."""
-        return self._category(self.distribution.rank_of(token_id))
-
-    def _category(self, rank: int) -> Category:
+    def category_of(self, rank: int) -> Category:
+        """Whether the token of a rank has a slice of its own."""
         return "above_threshold" if rank <= len(self.token_slices) else "other"
 
 

@@ -7,6 +7,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from model_layer import sampling
 from model_layer.errors import BakeError
 from model_layer.language_model import LanguageModel
 
@@ -54,20 +55,19 @@ def served_difference(reference: LanguageModel, served: LanguageModel) -> float:
     whole = float(np.abs(log_probabilities(served, token_ids) - expected).max())
     middle = max(1, len(token_ids) // 2)
     served.next_logits(token_ids[:middle])
-    step = _log_softmax(served.next_logits(token_ids[: middle + 1]))
+    step = _of_finite(served.next_logits(token_ids[: middle + 1]))
     return max(whole, float(np.abs(step - expected[: middle + 1][-1]).max()))
 
 
 def log_probabilities(model: LanguageModel, token_ids: Sequence[int]) -> NDArray[np.float64]:
     """Log-softmax of the logits after each position, (positions, vocab_size). Raises BakeError when one is not finite."""
-    return _log_softmax(model.logits(model.hidden_states(token_ids)))
+    return _of_finite(model.logits(model.hidden_states(token_ids)))
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def _of_finite(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     if not np.isfinite(logits).all():
         raise BakeError("the model computes logits that are not finite")
-    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))  # type: ignore[no-any-return]
+    return sampling.log_probabilities(logits)
 
 
 def _sequences(model: LanguageModel, texts: Sequence[str]) -> Iterator[list[int]]:

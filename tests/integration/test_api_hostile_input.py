@@ -96,32 +96,28 @@ def test_a_token_id_is_an_integer(client: TestClient, token_id: str) -> None:
     )
 
 
+def sent_everywhere(client: TestClient, text: str) -> list[Any]:
+    """The answers of the four routes that take a text."""
+    session_id = start_session(client)["session_id"]
+    requests: dict[str, object] = {
+        "/api/sessions": {"prompt": text},
+        f"/api/sessions/{session_id}/set-prompt": {"prompt": text},
+        "/api/wheel": {"prompts": ["a", text]},
+        "/api/score": {"text": text},
+    }
+    return [client.post(path, json=body) for path, body in requests.items()]
+
+
 def test_a_long_prompt_is_422(client: TestClient) -> None:
     """The limit is named, everywhere a text comes in."""
-    session_id = start_session(client)["session_id"]
-    text = MARKER + "a" * 2001
-    for path, body in (
-        ("/api/sessions", {"prompt": text}),
-        (f"/api/sessions/{session_id}/set-prompt", {"prompt": text}),
-        ("/api/wheel", {"prompts": ["a", text]}),
-        ("/api/score", {"text": text}),
-    ):
-        answer = client.post(path, json=body)
+    for answer in sent_everywhere(client, MARKER + "a" * 2001):
         assert_refused(answer, 422)
         assert "2000" in answer.json()["detail"]
 
 
 def test_a_text_over_the_context_window_is_400(client: TestClient) -> None:
     """The window is named, everywhere a text comes in."""
-    text = MARKER + " fox" * 70
-    session_id = start_session(client)["session_id"]
-    for path, body in (
-        ("/api/sessions", {"prompt": text}),
-        (f"/api/sessions/{session_id}/set-prompt", {"prompt": text}),
-        ("/api/wheel", {"prompts": ["a", text]}),
-        ("/api/score", {"text": text}),
-    ):
-        answer = client.post(path, json=body)
+    for answer in sent_everywhere(client, MARKER + " fox" * 70):
         assert_refused(answer, 400)
         assert (answer.json()["code"], "64" in answer.json()["detail"]) == ("context_window_exceeded", True)
 

@@ -40,8 +40,8 @@ class SettingsRequest(ClosedBody, SettingsFields):
     """The same in a body."""
 
 
-class SettingsBody(BaseModel):
-    """The settings that a wheel was made with."""
+class UsedSettings(BaseModel):
+    """A wheel's settings, all of them."""
 
     threshold: float
     temperature: float
@@ -49,6 +49,10 @@ class SettingsBody(BaseModel):
     top_p: float
     min_p: float
     other_top_k: int
+
+
+class SettingsBody(UsedSettings):
+    """The settings that a wheel was made with."""
 
     @classmethod
     def of(cls, settings: WheelSettings) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from handler.api.contracts.sessions import SessionHead
-from handler.api.contracts.settings import SettingsBody, SettingsRequest
+from handler.api.contracts.settings import SettingsBody, SettingsRequest, UsedSettings
 from handler.api.contracts.tokens import TokenBody
 from handler.api.contracts.turns import DrawBody, TurnBody
 from handler.api.contracts.wheels import OtherBody, SliceBody, WheelBody
@@ -41,16 +41,10 @@ class AppendTokenRequest(SpinRequest):
     category: str | None = Field(default=None, description='"other", or nothing')
 
 
-class NextTokenProbs(SessionHead):
+class NextTokenProbs(UsedSettings, SessionHead):
     """The wheel after the session's tokens."""
 
     current_text: str
-    threshold: float
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    other_top_k: int
     above_threshold_tokens: list[TokenBody]
     other_category: OtherBody
     total_above_threshold_probability: float
