@@ -7,18 +7,20 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 # alone: any other package would ask it too, and wait for it where it cannot be reached.
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
+KERNEL := model_layer/kernels/kernels.so
+
 export PYTHONUNBUFFERED := 1
 
 .PHONY: run dev test check bake bench format clean
 
-run: $(VENV)/serve
+run: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m handler.serve
 
-dev: $(VENV)/serve
+dev: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m uvicorn --factory handler.serve:development_app --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8000) \
 		--reload --reload-dir handler --reload-dir model_layer
 
-test: $(VENV)/dev
+test: $(VENV)/dev $(KERNEL)
 	$(BIN)/python -m pytest
 
 check: $(VENV)/dev
@@ -27,20 +29,25 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 
 # MODEL=gpt2 | gpt2-medium | distilgpt2; SOURCE is a folder of the same that was downloaded before
-bake: $(VENV)/lab
+bake: $(VENV)/lab $(KERNEL)
 	$(BIN)/python -m model_layer.bake $(or $(SOURCE),$(MODEL),gpt2) --to .models/$(or $(MODEL),gpt2)
 
-# MODEL=a name or a folder
+# MODEL=a GPT-2 folder (default: .models/gpt2 if baked, else random weights); QUICK=1 for few rounds; ONLY=step,start for some
+# parts. Makes the peers' environments (.peers/) first.
 bench: $(VENV)/dev
-	$(BIN)/python -m benchmarks.start --model $(or $(MODEL),storybook)
-	$(BIN)/python -m benchmarks.step --model $(or $(MODEL),storybook)
+	$(BIN)/python -m benchmarks $(if $(MODEL),--model $(MODEL)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(KERNEL) .data .pytest_cache .mypy_cache .ruff_cache
+
+# The machine's C compiler, or else the one that the group `compiler` brings; without any, NumPy computes alone, and says so.
+$(KERNEL): $(wildcard model_layer/kernels/*.[ch]) model_layer/kernels/build.py | $(VENV)/bin/python
+	@$(BIN)/python -m model_layer.kernels.build \
+		|| ($(PIP) install --group compiler && $(BIN)/python -m model_layer.kernels.build) || true
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'

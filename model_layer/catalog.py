@@ -28,7 +28,7 @@ class ModelCatalog:
         folders: Mapping[str, Path],
         default: str,
         *,
-        engine: Engine = "numpy",
+        engine: Engine = "kernel",
         prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
     ) -> None:
         """Read the manifests of `folders`; raises ModelNotFoundError when `default` is none of them."""
@@ -47,7 +47,7 @@ class ModelCatalog:
         roots: Sequence[Path],
         *,
         wanted: str | None,
-        engine: Engine = "numpy",
+        engine: Engine = "kernel",
         prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
     ) -> Self:
         """The baked folders in `roots` (the first of a name wins) and the bundled storybook model.

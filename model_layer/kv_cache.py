@@ -1,7 +1,8 @@
-"""Keys and values of one sequence, append-only: many handles (buffer, length) read one buffer, one of them may grow in place.
+"""Keys and values of one sequence in pages of PAGE_TOKENS tokens (Kwon et al. 2023, arXiv:2309.06180, section 4).
 
-A handle never changes. The handle that ends where its buffer is filled is extended in place; a shorter one (after an undo, or
-for a fork) is extended into a copy, so no handle ever sees another's tokens.
+A handle is some pages and a length, and never changes. Handles share the pages of their common tokens. The one that ends where
+its last page is filled grows in place; another (after an undo, or a fork) gets a copy of that page alone, so no handle ever sees
+another's tokens, and the past is never copied to make room.
 """
 
 from dataclasses import dataclass
@@ -11,66 +12,70 @@ from numpy.typing import NDArray
 
 from model_layer.config import Gpt2Config
 
-LEAST_CAPACITY = 32
+PAGE_TOKENS = 32
+FLOAT32: np.dtype[np.floating] = np.dtype(np.float32)
 
 
-class KvBuffer:
-    """Room for `capacity` tokens, of which `filled` are claimed by some handle."""
+class KvPage:
+    """Room for PAGE_TOKENS tokens, of which the first `filled` are claimed by some handle.
 
-    __slots__ = ("filled", "tensors")
+    `keys` is (layers, heads, head_width, PAGE_TOKENS): scores are a product of queries with a matrix as it lies; `values` is
+    (layers, heads, PAGE_TOKENS, head_width).
+    """
 
-    def __init__(self, config: Gpt2Config, capacity: int) -> None:
-        shape = (config.layers, 2, config.heads, capacity, config.head_width)
-        self.tensors: NDArray[np.float32] = np.empty(shape, np.float32)
-        self.filled = 0
+    __slots__ = ("filled", "keys", "keys_address", "values", "values_address")
 
-    @property
-    def capacity(self) -> int:
-        """Tokens for which there is room."""
-        return int(self.tensors.shape[3])
+    def __init__(self, config: Gpt2Config, dtype: np.dtype[np.floating], filled: int = 0) -> None:
+        heads, width = config.heads, config.head_width
+        self.keys: NDArray[np.floating] = np.zeros((config.layers, heads, width, PAGE_TOKENS), dtype)
+        self.values: NDArray[np.floating] = np.zeros((config.layers, heads, PAGE_TOKENS, width), dtype)
+        self.keys_address, self.values_address = self.keys.ctypes.data, self.values.ctypes.data
+        self.filled = filled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KvCache:
-    """The first `length` tokens of a buffer."""
+    """The first `length` tokens of some pages."""
 
     config: Gpt2Config
-    buffer: KvBuffer
+    dtype: np.dtype[np.floating]
+    pages: tuple[KvPage, ...]
     length: int
 
     @classmethod
-    def empty(cls, config: Gpt2Config) -> "KvCache":
-        """The cache of no tokens."""
-        return cls(config, KvBuffer(config, 0), 0)
+    def empty(cls, config: Gpt2Config, dtype: np.dtype[np.floating] = FLOAT32) -> "KvCache":
+        """The cache of no tokens, in float32 or float16."""
+        return cls(config, dtype, (), 0)
 
     @property
     def nbytes(self) -> int:
-        """Memory of the whole buffer behind this handle."""
-        return self.buffer.tensors.nbytes
+        """Memory of all pages behind this handle, whoever shares them."""
+        return len(self.pages) * 2 * self.config.layers * self.config.width * PAGE_TOKENS * self.dtype.itemsize
 
     def shortened(self, length: int) -> "KvCache":
         """A handle on the first `length` tokens of this one; nothing is copied."""
         assert 0 <= length <= self.length
-        return KvCache(self.config, self.buffer, length)
+        return KvCache(self.config, self.dtype, self.pages[: _pages_for(length)], length)
 
     def extended(self, tokens: int) -> "KvCache":
-        """A handle with room for `tokens` more, whose keys and values `store` fills in. Not safe from several threads."""
+        """A handle with room for `tokens` more, whose keys and values attention fills in. Not safe from several threads."""
         length = self.length + tokens
         assert length <= self.config.context_window
-        buffer = self.buffer
-        if self.length != buffer.filled or length > buffer.capacity:
-            buffer = KvBuffer(self.config, _capacity(length, self.config.context_window))
-            buffer.tensors[:, :, :, : self.length] = self.buffer.tensors[:, :, :, : self.length]
-        buffer.filled = length
-        return KvCache(self.config, buffer, length)
+        pages = list(self.pages)
+        used = self.length % PAGE_TOKENS
+        if used and tokens and pages[-1].filled != used:
+            pages[-1] = self._copied(pages[-1], used)
+        pages += [KvPage(self.config, self.dtype) for _ in range(_pages_for(length) - len(pages))]
+        for number in range(self.length // PAGE_TOKENS, len(pages)):
+            pages[number].filled = max(pages[number].filled, min(PAGE_TOKENS, length - number * PAGE_TOKENS))
+        return KvCache(self.config, self.dtype, tuple(pages), length)
 
-    def store(self, layer: int, new: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the last tokens' keys and values, (2, heads, tokens, head_width), and give all, (2, heads, length, head_width)."""
-        held: NDArray[np.float32] = self.buffer.tensors[layer, :, :, : self.length]
-        held[:, :, self.length - new.shape[2] :] = new
-        return held
+    def _copied(self, page: KvPage, used: int) -> KvPage:
+        copy = KvPage(self.config, self.dtype, filled=used)
+        copy.keys[..., :used] = page.keys[..., :used]
+        copy.values[..., :used, :] = page.values[..., :used, :]
+        return copy
 
 
-def _capacity(tokens: int, context_window: int) -> int:
-    """The least power of two with room for the tokens and one more, from LEAST_CAPACITY, up to the context window."""
-    return min(max(LEAST_CAPACITY, 1 << tokens.bit_length()), context_window)
+def _pages_for(tokens: int) -> int:
+    return -(-tokens // PAGE_TOKENS)

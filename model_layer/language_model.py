@@ -20,18 +20,23 @@ from model_layer.errors import (
     TokenIdOutOfRangeError,
 )
 from model_layer.gpt2 import Gpt2
-from model_layer.kv_cache import LEAST_CAPACITY
+from model_layer.kernels.binding import library
+from model_layer.kernels.layers import KernelLayers
+from model_layer.kernels.reading_ahead import read_ahead
+from model_layer.kv_cache import PAGE_TOKENS
 from model_layer.network import Continuation, Network
+from model_layer.numpy_layers import NumpyLayers
 from model_layer.prefix_cache import PrefixCache
 from model_layer.tokenizer import Tokenizer
 from model_layer.weights import Weights
 
 PREFIX_CACHE_BYTES = 128 * 2**20
-# Bounds what a pass allocates and how long others wait for it. A sequence may be copied whole, cached prefix included, into
-# room for up to twice its tokens, at least LEAST_CAPACITY; 1024 tokens, the window of GPT-2, are 75 MB at 124M parameters.
+# Bounds what a pass allocates and how long others wait for it. A sequence takes at least half a page: 64 steps are one pass.
 TOKENS_PER_PASS = 1024
+LEAST_TOKENS = PAGE_TOKENS // 2
 
-Engine = Literal["numpy", "transformers"]
+Engine = Literal["kernel", "numpy", "transformers"]
+CacheDtype = Literal["float16", "float32"]
 Ids = tuple[int, ...]
 
 
@@ -57,19 +62,24 @@ class LanguageModel:
         folder: Path,
         *,
         name: str | None = None,
-        engine: Engine = "numpy",
+        engine: Engine = "kernel",
+        cache_dtype: CacheDtype | None = None,
         prefix_cache_bytes: int = PREFIX_CACHE_BYTES,
     ) -> "LanguageModel":
         """The model in a folder of the Hugging Face format, by default named after the folder.
 
+        Keys and values are kept in `cache_dtype`: by default in float16 by the kernels for weights narrower than float32
+        (measured on the bundled model: KL 6e-8, less than a hundredth of what such weights cost), otherwise in float32.
         Raises ModelNotLoadableError, with one line that names the fault, for a folder that is missing, damaged or incomplete.
         """
         config = Gpt2Config.read(folder)
         weights = Weights.open(folder, config)
+        if engine == "kernel":
+            read_ahead(weights.memory)
         tokenizer = Tokenizer(folder)
         if tokenizer.vocab_size > config.vocab_size:
             raise ModelNotLoadableError(f"{folder}: {tokenizer.vocab_size} tokens, but config.json says {config.vocab_size}")
-        network = _network(folder, config, weights, engine)
+        network = _network(folder, config, weights, engine, cache_dtype)
         return cls(name or folder.name, config, network, tokenizer, prefix_cache_bytes=prefix_cache_bytes)
 
     @property
@@ -144,11 +154,25 @@ class LanguageModel:
     def _after(self, wanted: Sequence[Ids]) -> Mapping[Ids, NDArray[np.float32]]:
         """The logits after each of the sequences; only those that are not remembered are computed."""
         known = self._remembered(wanted)
-        for group in _groups([ids for ids in dict.fromkeys(wanted) if ids not in known]):
+        for group in self._groups([ids for ids in dict.fromkeys(wanted) if ids not in known]):
             with self._turn():  # of each group: other threads' single steps come in between
                 known |= self._remembered(group)  # another thread may have computed them
                 known |= self._computed([ids for ids in group if ids not in known])
         return known
+
+    def _groups(self, sequences: Sequence[Ids]) -> Iterator[list[Ids]]:
+        """The sequences in order, as many in a group as have TOKENS_PER_PASS new tokens; one that has more is a group alone."""
+        group: list[Ids] = []
+        tokens = 0
+        for ids in sequences:
+            new = max(len(self._continuation(ids).new_ids), LEAST_TOKENS)
+            if group and tokens + new > TOKENS_PER_PASS:
+                yield group
+                group, tokens = [], 0
+            group.append(ids)
+            tokens += new
+        if group:
+            yield group
 
     def _remembered(self, wanted: Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
         found = ((ids, self._prefixes.logits(ids)) for ids in wanted)
@@ -187,24 +211,12 @@ class LanguageModel:
         self.tokens_computed += tokens
 
 
-def _groups(sequences: Sequence[Ids]) -> Iterator[list[Ids]]:
-    """The sequences in order, as many in a group as hold TOKENS_PER_PASS tokens at most; a longer one is a group alone."""
-    group: list[Ids] = []
-    tokens = 0
-    for ids in sequences:
-        size = max(len(ids), LEAST_CAPACITY)
-        if group and tokens + size > TOKENS_PER_PASS:
-            yield group
-            group, tokens = [], 0
-        group.append(ids)
-        tokens += size
-    if group:
-        yield group
+def _network(folder: Path, config: Gpt2Config, weights: Weights, engine: Engine, cache_dtype: CacheDtype | None) -> Network[Any]:
+    if engine == "transformers":
+        from model_layer.reference import TransformersNetwork  # noqa: PLC0415 - torch loads in seconds: only when asked for
 
-
-def _network(folder: Path, config: Gpt2Config, weights: Weights, engine: Engine) -> Network[Any]:
-    if engine == "numpy":
-        return Gpt2(config, weights)
-    from model_layer.reference import TransformersNetwork  # noqa: PLC0415 - torch loads in seconds: only when asked for
-
-    return TransformersNetwork(folder)
+        return TransformersNetwork(folder)
+    kernels = library() if engine == "kernel" else None
+    if kernels is None:
+        return Gpt2(config, weights, NumpyLayers(np.dtype(cache_dtype or "float32")))
+    return Gpt2(config, weights, KernelLayers(kernels, np.dtype(cache_dtype or ("float32" if weights.exact else "float16"))))

@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from model_layer.errors import ModelNotLoadableError
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
-DTYPES = ("float16", "float32")
+Dtype = Literal["float16", "float32", "int8"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class FileRecord:
 class Manifest:
     """What is known of a baked model; `files` are those of its folder, `source_files` those it was made of.
 
-    `numerics` compares the weights as stored with the same weights in float32, `checks` holds what the bake proved;
-    log-probabilities are in nats.
+    `numerics` compares the weights as stored with the same weights in float32 (the fields of bake.difference.Difference),
+    `checks` holds what the bake proved; log-probabilities and KL divergences are in nats.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Manifest:
     context_window: int
     files: Mapping[str, FileRecord]
     source_files: Mapping[str, FileRecord] = field(default_factory=dict)
-    numerics: Mapping[str, Any] = field(default_factory=dict)
+    numerics: Mapping[str, float] = field(default_factory=dict)
     checks: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -67,6 +68,8 @@ class Manifest:
         texts = {key: _of_type(values, key, str) for key in _TEXTS}
         numbers = {key: _of_type(values, key, int) for key in _NUMBERS}
         notes = {key: _of_type(values, key, dict) for key in ("numerics", "checks")}
+        if any(type(value) not in (int, float) for value in notes["numerics"].values()):
+            raise TypeError("numerics must be numbers")
         files, source_files = (_records(_of_type(values, key, dict)) for key in ("files", "source_files"))
         return cls(**texts, **numbers, **notes, files=files, source_files=source_files)
 

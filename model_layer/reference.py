@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache, GPT2LMHeadModel
+from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
+from model_layer.config import Gpt2Config
 from model_layer.network import Continuation, Pass
+from model_layer.weights import Weights, expected_shapes, full_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,8 +39,7 @@ class TransformersNetwork:
 
     def __init__(self, folder: Path) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
-        self._model = torch.nn.Module.to(model, self._device)  # from_pretrained gives it in evaluation mode
+        self._model = torch.nn.Module.to(float32_model(folder), self._device)  # from_pretrained gives it in evaluation mode
 
     def empty_cache(self) -> TorchCache:
         """The cache of no tokens."""
@@ -67,3 +68,18 @@ class TransformersNetwork:
         hidden = self._model.transformer(ids, past_key_values=past, use_cache=True).last_hidden_state[0]
         layers = [(keys, values) for keys, values, *_ in past]
         return hidden, TorchCache(layers, one.cache.length + len(one.new_ids))
+
+
+def float32_model(folder: Path) -> GPT2LMHeadModel:
+    """The folder's model. What is stored in int8, which transformers does not read, is handed over dequantised."""
+    config = Gpt2Config.read(folder)
+    weights = Weights.open(folder, config)
+    if not weights.quantized:
+        return GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
+    fields, _ = GPT2Config.get_config_dict(folder, local_files_only=True)
+    fields.pop("quantization_config", None)
+    numbers = {full_name(name): torch.tensor(weights.float32(name)) for name in expected_shapes(config)}
+    model: GPT2LMHeadModel = GPT2LMHeadModel.from_pretrained(
+        None, config=GPT2Config.from_dict(fields), state_dict=numbers, dtype=torch.float32
+    )
+    return model

@@ -94,7 +94,7 @@ def _bake_folder(folder: Path, target: Path, order: Order, *, labels: Mapping[st
     with new_folder(target) as staging:
         log.info("writing %s parameters as %s", f"{parameters(config):,}", order.dtype)
         write_model(folder, staging, config, order.dtype)
-        numerics, checks = _prove(folder, staging, records[WEIGHTS].sha256, skip_reference=order.skip_reference)
+        numerics, checks = _prove(folder, staging, records[WEIGHTS].sha256, order)
         manifest = Manifest(
             **labels,
             architecture="GPT2LMHeadModel",
@@ -111,19 +111,19 @@ def _bake_folder(folder: Path, target: Path, order: Order, *, labels: Mapping[st
     return manifest
 
 
-def _prove(folder: Path, staging: Path, weights_sha256: str, *, skip_reference: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _prove(folder: Path, staging: Path, weights_sha256: str, order: Order) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the manifest says of numerics and of checks. Raises BakeError when a check fails."""
     baked = LanguageModel.open(staging)
     log.info("comparing with the source in float32")
-    numerics, checks = _compare_with_source(LanguageModel.open(folder), baked, weights_sha256)
-    if not skip_reference:
+    numerics, checks = _compare_with_source(LanguageModel.open(folder), baked, weights_sha256, order.dtype)
+    if not order.skip_reference:
         log.info("comparing with transformers")
-        checks["reference"] = check_reference(staging, baked)
+        checks["reference"] = check_reference(staging, LanguageModel.open(staging, cache_dtype="float32"))
     return numerics, checks
 
 
 def _compare_with_source(
-    source: LanguageModel, baked: LanguageModel, weights_sha256: str
+    source: LanguageModel, baked: LanguageModel, weights_sha256: str, dtype: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    golden = check_known_answers(weights_sha256, source, baked)
-    return check_rounding(source, baked).rounded(), {} if golden is None else {"golden": golden}
+    golden = check_known_answers(weights_sha256, source, baked, dtype)
+    return check_rounding(source, baked, dtype).rounded(), {} if golden is None else {"golden": golden}

@@ -1,51 +1,79 @@
-"""One suite for both engines, on tiny random models and on the bundled one."""
+"""One suite for all engines and precisions, on tiny random models and on the bundled one."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from transformers import GPT2LMHeadModel
 
+from model_layer.config import Gpt2Config
 from model_layer.errors import ContextWindowExceededError, EmptySequenceError, TokenIdOutOfRangeError
-from model_layer.language_model import TOKENS_PER_PASS, Engine, LanguageModel
+from model_layer.kernels.binding import library
+from model_layer.language_model import TOKENS_PER_PASS, LanguageModel
+from model_layer.reference import float32_model
+from model_layer.weights import Weights
+from tests.baked_models import make_baked_model
 from tests.tiny_models import make_tiny_model
 
 STORYBOOK = Path(__file__).parents[2] / "model_layer" / "storybook" / "baked"
 TOLERANCE = 1e-4  # in natural-log probability
+HALF_CACHE_TOLERANCE = 2e-2  # keys and values in float16: a tenth of what weights in float16 cost
+ENGINES: dict[str, dict[str, Any]] = {
+    "kernel": {"engine": "kernel"},
+    "kernel, float32 cache": {"engine": "kernel", "cache_dtype": "float32"},
+    "numpy": {"engine": "numpy"},
+    "transformers": {"engine": "transformers"},
+}
 TEXT = "Once upon a time the fox said: caf\u00e9, \U0001f98a and \u6d77."
 
 OpenModel = Callable[..., LanguageModel]
 Oracle = Callable[[Sequence[int]], NDArray[np.float64]]
+Compare = Callable[[NDArray[np.float32], NDArray[np.float64]], None]
 
 
-@pytest.fixture(scope="module", params=["tiny", "tiny-float16", "storybook"])
+@pytest.fixture(scope="module", params=["tiny", "tiny-float16", "tiny-int8", "storybook"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model."""
     if request.param == "storybook":
         return STORYBOOK
-    dtype = torch.float16 if request.param == "tiny-float16" else torch.float32
-    return make_tiny_model(tmp_path_factory.mktemp("models") / request.param, dtype=dtype)
+    folder = tmp_path_factory.mktemp("models") / request.param
+    if request.param == "tiny-int8":
+        return make_baked_model(folder, dtype="int8")
+    return make_tiny_model(folder, dtype=torch.float16 if request.param == "tiny-float16" else torch.float32)
 
 
-@pytest.fixture(params=get_args(Engine))
+@pytest.fixture(params=ENGINES)
 def open_model(request: pytest.FixtureRequest, folder: Path) -> OpenModel:
     """Opens the model anew, with its caches empty, by one of the engines."""
 
     def open_anew(**options: Any) -> LanguageModel:
-        return LanguageModel.open(folder, engine=request.param, **options)
+        return LanguageModel.open(folder, **ENGINES[request.param], **options)
 
     return open_anew
 
 
+@pytest.fixture
+def assert_same(request: pytest.FixtureRequest, folder: Path) -> Compare:
+    """Compares logits with log-probabilities, as closely as the engine computes."""
+    half_cache = (
+        request.node.callspec.params["open_model"] == "kernel" and not Weights.open(folder, Gpt2Config.read(folder)).exact
+    )
+    tolerance = HALF_CACHE_TOLERANCE if half_cache else TOLERANCE
+
+    def compare(found: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
+        np.testing.assert_allclose(log_probabilities(found), expected, rtol=0, atol=tolerance)
+
+    return compare
+
+
 @pytest.fixture(scope="module")
 def oracle(folder: Path) -> Oracle:
-    """Log-probabilities of every position by transformers, without any cache: (tokens, vocab_size)."""
-    network = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
+    """Log-probabilities of every position by transformers on the stored weights, without any cache: (tokens, vocab_size)."""
+    network = float32_model(folder)
 
     @torch.inference_mode()
     def log_probabilities_of(token_ids: Sequence[int]) -> NDArray[np.float64]:
@@ -67,11 +95,6 @@ def random_ids(model: LanguageModel, tokens: int, seed: int = 0) -> list[int]:
     return ids
 
 
-def assert_same(found: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
-    """The logits' log-probabilities are the expected ones."""
-    np.testing.assert_allclose(log_probabilities(found), expected, rtol=0, atol=TOLERANCE)
-
-
 def cost(model: LanguageModel, look: Callable[[], object]) -> tuple[int, int]:
     """Forward passes and tokens that a look takes."""
     passes, tokens = model.forward_passes, model.tokens_computed
@@ -79,7 +102,7 @@ def cost(model: LanguageModel, look: Callable[[], object]) -> tuple[int, int]:
     return model.forward_passes - passes, model.tokens_computed - tokens
 
 
-def test_distributions_are_those_of_transformers(open_model: OpenModel, oracle: Oracle) -> None:
+def test_distributions_are_those_of_transformers(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """Every prefix, up to a full context window, has the distribution that transformers computes without a cache."""
     model = open_model(prefix_cache_bytes=0)
     ids = random_ids(model, model.context_window)
@@ -88,7 +111,7 @@ def test_distributions_are_those_of_transformers(open_model: OpenModel, oracle: 
         assert_same(model.next_logits(ids[:length]), expected[length - 1])
 
 
-def test_cached_steps_equal_whole_passes(open_model: OpenModel, oracle: Oracle) -> None:
+def test_cached_steps_equal_whole_passes(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """A sequence grown token by token over its cache has the distributions of whole passes."""
     model = open_model()
     ids = random_ids(model, 64)
@@ -98,7 +121,7 @@ def test_cached_steps_equal_whole_passes(open_model: OpenModel, oracle: Oracle) 
     assert model.tokens_computed == len(ids)
 
 
-def test_a_batch_equals_its_sequences(open_model: OpenModel, oracle: Oracle) -> None:
+def test_a_batch_equals_its_sequences(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """Sequences of unequal length in one batch, some cached, one twice, give in order what each gives alone."""
     model = open_model()
     batch = [random_ids(model, tokens, seed) for seed, tokens in enumerate((1, model.context_window, 7, 7, 30))]
@@ -111,7 +134,7 @@ def test_a_batch_equals_its_sequences(open_model: OpenModel, oracle: Oracle) -> 
         assert_same(row, oracle(ids)[-1])
 
 
-def test_a_batch_is_one_pass_until_it_is_too_long(open_model: OpenModel, oracle: Oracle) -> None:
+def test_a_batch_is_one_pass_until_it_is_too_long(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """A batch runs each sequence once, in one pass up to TOKENS_PER_PASS tokens and in as few as hold them beyond."""
     model = open_model(prefix_cache_bytes=0)
     few = [random_ids(model, 5, seed) for seed in range(8)]
@@ -129,7 +152,7 @@ def test_an_empty_batch_costs_nothing(open_model: OpenModel) -> None:
     assert model.forward_passes == 0
 
 
-def test_only_what_is_new_is_computed(open_model: OpenModel, oracle: Oracle) -> None:
+def test_only_what_is_new_is_computed(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """A second look runs nothing, one more token is one step, an undo nothing, and a fork runs its own tokens alone."""
     model = open_model()
     ids = random_ids(model, 12)
@@ -144,7 +167,7 @@ def test_only_what_is_new_is_computed(open_model: OpenModel, oracle: Oracle) -> 
         assert_same(model.next_logits(grown), oracle(grown)[-1])
 
 
-def test_a_prefix_never_looked_at_costs_one_token(open_model: OpenModel, oracle: Oracle) -> None:
+def test_a_prefix_never_looked_at_costs_one_token(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """An undo into the middle of a prompt reuses its cache, and leaves the longer sequence's as it was."""
     model = open_model()
     ids = random_ids(model, 20)
@@ -154,7 +177,7 @@ def test_a_prefix_never_looked_at_costs_one_token(open_model: OpenModel, oracle:
     assert_same(model.next_logits([*ids, 2]), oracle([*ids, 2])[-1])
 
 
-def test_threads_get_their_solo_results(open_model: OpenModel, oracle: Oracle) -> None:
+def test_threads_get_their_solo_results(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """Sequences that grow at the same time in many threads have the distributions that each has alone."""
     model = open_model()
     prompt = random_ids(model, 6)
@@ -169,7 +192,7 @@ def test_threads_get_their_solo_results(open_model: OpenModel, oracle: Oracle) -
         assert_same(np.array(found), oracle(story)[len(prompt) - 1 :])
 
 
-def test_hidden_states_lead_to_the_logits(open_model: OpenModel, oracle: Oracle) -> None:
+def test_hidden_states_lead_to_the_logits(open_model: OpenModel, oracle: Oracle, assert_same: Compare) -> None:
     """The head applied to the hidden states of every position gives every position's distribution."""
     model = open_model()
     ids = random_ids(model, model.context_window)
@@ -209,3 +232,19 @@ def test_text_survives_its_tokens(open_model: OpenModel) -> None:
     assert model.decode(ids) == TEXT
     assert b"".join(map(model.token_bytes, ids)) == TEXT.encode()
     assert model.token_bytes(model.end_of_text_id) == b"<|endoftext|>"
+
+
+def test_a_wheel_is_the_same_however_it_was_computed(folder: Path) -> None:
+    """By the kernels, logits have the same bits in one piece, step by step, in a batch and after an undo."""
+    if library() is None:
+        pytest.skip("needs the C kernels: python -m model_layer.kernels.build")
+    model = LanguageModel.open(folder)
+    ids = random_ids(model, 60)
+    whole = model.logits(model.hidden_states(ids))
+    steps = np.array([model.next_logits(ids[:length]) for length in range(1, 61)])
+    np.testing.assert_array_equal(steps, whole)
+    anew = LanguageModel.open(folder)
+    lengths = [60, 1, 33, 32, 7]
+    np.testing.assert_array_equal(anew.next_logits_batch([ids[:length] for length in lengths]), whole[[n - 1 for n in lengths]])
+    anew.next_logits([*ids[:40], 1, 2])
+    np.testing.assert_array_equal(anew.next_logits(ids[:45]), whole[44])

@@ -79,7 +79,10 @@ def test_float32_is_exact(source: Path, tmp_path: Path) -> None:
     ours, theirs = LanguageModel.open(tmp_path / "fox"), LanguageModel.open(source)
     token_ids = ours.encode(SENTENCES[0])
     assert np.array_equal(ours.next_logits(token_ids), theirs.next_logits(token_ids))
-    assert Manifest.read(tmp_path / "fox").numerics == {"max_log_probability_change": 0.0, "max_kl": 0.0}
+    numerics = dict(Manifest.read(tmp_path / "fox").numerics)
+    assert numerics.pop("contexts") > 200
+    assert numerics.pop("top_1_agreement") == 1
+    assert set(numerics.values()) == {0}
 
 
 def test_same_bytes(source: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The checks of a bake: they pass what is right and stop what is not."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_layer.bake.difference import TEXTS, difference, log_probabilities
+from model_layer.bake.difference import difference, log_probabilities
 from model_layer.bake.golden import GOLDEN_FOLDER, GoldenCase, check_golden
 from model_layer.bake.publish import check_space
-from model_layer.bake.self_check import check_reference, check_rounding
+from model_layer.bake.self_check import ROUNDED, TARGET_MEAN_KL, check_known_answers, check_reference, check_rounding
 from model_layer.bake.sources import CATALOGUE, recognise, with_weights
+from model_layer.bake.texts import TEXTS
 from model_layer.config import Gpt2Config
 from model_layer.errors import BakeError
 from model_layer.gpt2 import Gpt2
 from model_layer.kv_cache import KvCache
 from model_layer.language_model import PREFIX_CACHE_BYTES, LanguageModel
+from model_layer.manifest import DTYPES
 from model_layer.network import Continuation, Pass
+from model_layer.numpy_layers import NumpyLayers
 from model_layer.tokenizer import Tokenizer
 from model_layer.weights import Weights
 from tests.tiny_models import make_tiny_model
@@ -110,21 +114,34 @@ def test_golden_answers_can_be_missed(model: LanguageModel, case: GoldenCase) ->
 def test_difference(model: LanguageModel, tmp_path: Path) -> None:
     """A model does not differ from itself, and differs from another by what the definition says."""
     other = LanguageModel.open(make_tiny_model(tmp_path / "other", seed=8))
-    assert difference(model, model).log_probability == 0
+    same = difference(model, model)
+    assert (same.max_log_probability_change, same.max_probability_change, same.max_kl, same.top_1_agreement) == (0, 0, 0, 1)
     found = difference(model, other)
-    pairs = [(log_probabilities(model, ids), log_probabilities(other, ids)) for ids in map(model.encode, TEXTS)]
-    assert found.log_probability == max(float(abs(p - q).max()) for p, q in pairs)
-    kls = [
-        float(sum(math.exp(a) * (a - b) for a, b in zip(x, y, strict=True))) for p, q in pairs for x, y in zip(p, q, strict=True)
-    ]
-    assert found.kl == pytest.approx(max(kls), rel=1e-9)
+    sequences = [model.encode(text)[: model.context_window] for text in TEXTS]
+    pairs = [pair for ids in sequences for pair in zip(log_probabilities(model, ids), log_probabilities(other, ids), strict=True)]
+    assert found.contexts == len(pairs) > 200
+    assert found.max_log_probability_change == max(float(abs(p - q).max()) for p, q in pairs)
+    assert found.max_probability_change == max(float(abs(np.exp(p) - np.exp(q)).max()) for p, q in pairs)
+    assert found.top_1_agreement == np.mean([p.argmax() == q.argmax() for p, q in pairs])
+    kls = [sum(math.exp(a) * (a - b) for a, b in zip(p, q, strict=True)) for p, q in pairs]
+    assert found.max_kl == pytest.approx(max(kls), rel=1e-9)
+    assert found.mean_kl == pytest.approx(sum(kls) / len(kls), rel=1e-9)
 
 
 def test_rounding_that_shows(model: LanguageModel, tmp_path: Path) -> None:
-    """A baked model whose distributions visibly differ from its source's is stopped."""
+    """A baked model whose distributions visibly differ from its source's is stopped, whatever its precision."""
     other = LanguageModel.open(make_tiny_model(tmp_path / "other", seed=8))
-    with pytest.raises(BakeError, match="--dtype float32"):
-        check_rounding(model, other)
+    for dtype in DTYPES:
+        with pytest.raises(BakeError, match="--dtype float"):
+            check_rounding(model, other, dtype)
+
+
+@pytest.mark.parametrize(("shift", "warned"), [(1e-3, False), (0.07, True)])
+def test_rounding_worth_a_warning(shift: float, warned: bool, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An int8 model within its bound is baked, and beyond the wanted mean KL with a warning."""
+    found = check_rounding(LanguageModel.open(folder), broken(folder, wrong_row=0, wrong_by=shift), "int8")
+    assert (found.mean_kl > TARGET_MEAN_KL) == warned
+    assert ("WARNING" in caplog.text) == warned
 
 
 class BrokenNetwork(Gpt2):
@@ -153,7 +170,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def broken(folder: Path, **faults: object) -> LanguageModel:
     """The model of that folder with a network that has these faults."""
     config = Gpt2Config.read(folder)
-    network = BrokenNetwork(config, Weights.open(folder, config))
+    network = BrokenNetwork(config, Weights.open(folder, config), NumpyLayers(np.dtype(np.float32)))
     vars(network).update(faults)
     return LanguageModel("broken", config, network, Tokenizer(folder), prefix_cache_bytes=PREFIX_CACHE_BYTES)
 
@@ -181,8 +198,8 @@ def test_what_is_not_finite_passes_no_check(folder: Path) -> None:
     known = log_probabilities(sound, token_ids)[-1]
     case = GoldenCase("The fox", token_ids, (0,), dict(enumerate(known.tolist())))
     for check in (
-        lambda: check_rounding(sound, nowhere),
-        lambda: check_rounding(nowhere, sound),
+        lambda: check_rounding(sound, nowhere, "int8"),
+        lambda: check_rounding(nowhere, sound, "int8"),
         lambda: check_golden(nowhere, [case], bound=1.0, same_top=False),
         lambda: check_reference(folder, nowhere),
         lambda: check_reference(folder, broken(folder, wrong_step=True, wrong_by=math.nan)),
@@ -196,6 +213,26 @@ def test_an_answer_that_is_not_a_number_is_missed(model: LanguageModel, case: Go
     golden = replace(case, log_probabilities=dict.fromkeys(case.log_probabilities, math.nan))
     with pytest.raises(BakeError, match="log-probability"):
         check_golden(model, [golden], bound=1.0, same_top=False)
+
+
+def test_known_answers_have_a_bound_for_each_precision(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baked model that misses a known answer by what int8 may change, and float16 may not, is stopped in float16 alone."""
+    source, baked = LanguageModel.open(folder), broken(folder, wrong_row=0, wrong_by=0.03)
+    token_ids = source.encode("The fox said")
+    known = log_probabilities(source, token_ids)[-1]
+    change = float(np.abs(log_probabilities(baked, token_ids)[-1] - known).max())
+    assert ROUNDED["float16"].golden < change < ROUNDED["int8"].golden
+    answers = [{"token_id": token_id, "log_probability": value} for token_id, value in enumerate(known.tolist())]
+    case = {"prompt": "The fox said", "token_ids": token_ids, "top": [], "tail": answers}
+    (tmp_path / "gpt2.json").write_text(json.dumps({"cases": [case]}))
+    monkeypatch.setattr("model_layer.bake.self_check.GOLDEN_FOLDER", tmp_path)
+    weights = CATALOGUE["gpt2"].sha256["model.safetensors"]
+    found = check_known_answers(weights, source, baked, "int8")
+    assert found is not None
+    assert found["source_max_log_probability_change"] == 0
+    assert found["baked_max_log_probability_change"] == pytest.approx(change, rel=0.1)
+    with pytest.raises(BakeError, match="over the bound"):
+        check_known_answers(weights, source, baked, "float16")
 
 
 def test_space(tmp_path: Path) -> None:

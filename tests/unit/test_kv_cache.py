@@ -6,30 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_layer.config import Gpt2Config
-from model_layer.kv_cache import LEAST_CAPACITY, KvCache
+from model_layer.kv_cache import PAGE_TOKENS, KvCache
 
 CONFIG = Gpt2Config(layers=2, heads=3, width=12, inner_width=48, context_window=100, vocab_size=7, end_of_text_id=0)
 
 
 def grown(cache: KvCache, marks: list[int]) -> KvCache:
-    """The cache longer by one token a mark, whose keys and values are that mark (values negative) in every layer."""
+    """The cache longer by one token a mark, whose keys are that mark, and whose values are it negative."""
     longer = cache.extended(len(marks))
-    new = np.empty((2, CONFIG.heads, len(marks), CONFIG.head_width), np.float32)
-    new[0] = np.array(marks)[:, None]
-    new[1] = -new[0]
-    for layer in range(CONFIG.layers):
-        longer.store(layer, new + 1000 * layer)
+    for token, mark in enumerate(marks, cache.length):
+        page, slot = longer.pages[token // PAGE_TOKENS], token % PAGE_TOKENS
+        page.keys[..., slot] = mark
+        page.values[..., slot, :] = -mark
     return longer
 
 
 def assert_holds(cache: KvCache, marks: list[int]) -> None:
     """The cache has the tokens of these marks and no others."""
     assert cache.length == len(marks)
-    for layer in range(CONFIG.layers):
-        keys, values = cache.store(layer, np.empty((2, CONFIG.heads, 0, CONFIG.head_width), np.float32))
-        expected = np.broadcast_to(np.array(marks, np.float32)[:, None], (CONFIG.heads, len(marks), CONFIG.head_width))
-        np.testing.assert_array_equal(keys, expected + 1000 * layer)
-        np.testing.assert_array_equal(values, 1000 * layer - expected)
+    assert len(cache.pages) == -(-len(marks) // PAGE_TOKENS)
+    for token, mark in enumerate(marks):
+        page, slot = cache.pages[token // PAGE_TOKENS], token % PAGE_TOKENS
+        assert (page.keys[..., slot] == mark).all()
+        assert (page.values[..., slot, :] == -mark).all()
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1), st.integers(1, 20)), max_size=12))
@@ -46,28 +45,41 @@ def test_no_handle_ever_changes(steps: list[tuple[int, float, int]]) -> None:
 
 
 def test_a_step_is_appended_in_place() -> None:
-    """The handle that ends where its buffer is filled grows without a copy, until the buffer is full."""
-    first = grown(KvCache.empty(CONFIG), [1, 2, 3])
-    second = grown(first, [4])
-    assert second.buffer is first.buffer
-    assert second.nbytes == first.nbytes == 2 * CONFIG.layers * CONFIG.width * LEAST_CAPACITY * 4
+    """The handle that ends where its last page is filled grows in that page, and the past is never copied."""
+    first = grown(KvCache.empty(CONFIG), list(range(PAGE_TOKENS + 3)))
+    second = grown(first, [40])
+    assert second.pages == first.pages
+    third = grown(second, list(range(PAGE_TOKENS)))
+    assert third.pages[:2] == first.pages
 
 
-def test_a_fork_is_copied() -> None:
-    """Two continuations of one handle have different buffers."""
-    first = grown(KvCache.empty(CONFIG), [1, 2, 3])
+def test_a_fork_shares_all_but_its_last_page() -> None:
+    """Two continuations of one handle have whole pages in common, and each a last page of its own."""
+    first = grown(KvCache.empty(CONFIG), list(range(PAGE_TOKENS + 3)))
     one, other = grown(first, [4]), grown(first, [5])
-    assert one.buffer is first.buffer
-    assert not np.shares_memory(one.buffer.tensors, other.buffer.tensors)
+    assert one.pages == first.pages
+    assert other.pages[0] is first.pages[0]
+    assert not np.shares_memory(one.pages[1].keys, other.pages[1].keys)
 
 
-def test_capacity_doubles_up_to_the_context_window() -> None:
-    """A sequence grown token by token is copied once a doubling, and never has room beyond the context window."""
-    cache = KvCache.empty(CONFIG)
-    capacities = []
-    for mark in range(CONFIG.context_window):
-        cache = grown(cache, [mark])
-        capacities.append(cache.buffer.capacity)
-    assert sorted(set(capacities)) == [32, 64, 100]
+def test_no_tokens_claim_nothing() -> None:
+    """A continuation by nothing leaves the next one free to grow in place."""
+    first = grown(KvCache.empty(CONFIG), [1, 2, 3])
+    assert first.extended(0).pages == first.pages
+    assert grown(first, [4]).pages == first.pages
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_memory_is_that_of_the_pages(dtype: str) -> None:
+    """`nbytes` is what the pages hold, and an undo lets go of those it does not need."""
+    cache = grown(KvCache.empty(CONFIG, np.dtype(dtype)), list(range(40)))
+    assert cache.nbytes == sum(page.keys.nbytes + page.values.nbytes for page in cache.pages)
+    assert cache.shortened(PAGE_TOKENS).nbytes == cache.nbytes // 2
+    assert cache.shortened(0).nbytes == 0
+
+
+def test_a_sequence_ends_with_the_context_window() -> None:
+    """There is room for the context window and no more."""
+    cache = grown(KvCache.empty(CONFIG), [1] * CONFIG.context_window)
     with pytest.raises(AssertionError):
         cache.extended(1)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from model_layer.config import Gpt2Config
 from model_layer.gpt2 import Gpt2
 from model_layer.kv_cache import KvCache
-from model_layer.language_model import PREFIX_CACHE_BYTES, TOKENS_PER_PASS, LanguageModel
+from model_layer.language_model import LEAST_TOKENS, PREFIX_CACHE_BYTES, TOKENS_PER_PASS, LanguageModel
 from model_layer.network import Continuation, Pass
+from model_layer.numpy_layers import NumpyLayers
 from model_layer.tokenizer import Tokenizer
 from model_layer.weights import Weights
 from tests.tiny_models import make_tiny_model
@@ -29,18 +30,16 @@ class WatchedNetwork(Gpt2):
     linger_s = 0.0
 
     def __init__(self, config: Gpt2Config, weights: Weights) -> None:
-        super().__init__(config, weights)
+        super().__init__(config, weights, NumpyLayers(np.dtype(np.float32)))
         self.entered = threading.Event()
         self.inside = self.most_inside = 0
         self.new_tokens: list[list[int]] = []
-        self.held_tokens: list[int] = []
 
     def forward(self, batch: Sequence[Continuation[KvCache]], *, every_position: bool = False) -> Pass[KvCache]:
         """Run the pass and record it."""
         self._enter()
         self.new_tokens.append([len(one.new_ids) for one in batch])
         done = super().forward(batch, every_position=every_position)
-        self.held_tokens.append(sum(cache.length for cache in done.caches))
         self.inside -= 1
         return done
 
@@ -100,24 +99,32 @@ def test_one_thread_at_a_time(model: LanguageModel, network: WatchedNetwork) -> 
     assert network.most_inside == 1
 
 
-def test_a_pass_holds_no_more_than_its_bound(model: LanguageModel, network: WatchedNetwork) -> None:
-    """Forks off a long cached prompt are copied whole, so a pass takes no more than TOKENS_PER_PASS tokens hold, old and new."""
-    model.next_logits([5] * WINDOW)
-    model.next_logits_batch(prompts(20, WINDOW - 1))
-    assert max(network.held_tokens) <= TOKENS_PER_PASS
-    assert sum(network.held_tokens) == 21 * WINDOW
+def test_a_pass_computes_no_more_than_its_bound(model: LanguageModel, network: WatchedNetwork) -> None:
+    """Long prompts fill passes of TOKENS_PER_PASS new tokens, and each is computed once."""
+    model.next_logits_batch(prompts(5 * FULL, 0, WINDOW))
+    assert [sum(tokens) for tokens in network.new_tokens] == [TOKENS_PER_PASS] * 5
+
+
+def test_steps_of_long_sequences_are_one_pass(model: LanguageModel, network: WatchedNetwork) -> None:
+    """What is cached costs a pass nothing, so that a step of 64 sequences is one pass however long they are."""
+    stories = prompts(64, 20, 80)
+    model.next_logits_batch(stories)
+    network.new_tokens.clear()
+    model.next_logits_batch([[*story, 7] for story in stories])
+    assert network.new_tokens == [[1] * 64]
 
 
 def test_short_sequences_count_by_their_room(model: LanguageModel, network: WatchedNetwork) -> None:
-    """A sequence of one token has room for 32, so a batch of many is several passes too."""
-    model.next_logits_batch([[number] for number in range(TOKENS_PER_PASS // 32 + 1)])
-    assert [len(tokens) for tokens in network.new_tokens] == [TOKENS_PER_PASS // 32, 1]
+    """A sequence of one token may need a page, so a batch of many is several passes too."""
+    most = TOKENS_PER_PASS // LEAST_TOKENS
+    model.next_logits_batch([[number] for number in range(most + 1)])
+    assert [len(tokens) for tokens in network.new_tokens] == [most, 1]
 
 
 def test_a_prefix_of_an_earlier_pass_serves_the_next(model: LanguageModel, network: WatchedNetwork) -> None:
     """Prompts that share a prefix and fill several passes compute it in the first alone."""
     model.next_logits_batch(prompts(12, WINDOW - 1))
-    assert network.new_tokens == [[WINDOW] * FULL, [1] * FULL, [1] * (12 - 2 * FULL)]
+    assert network.new_tokens == [[WINDOW] * FULL, [1] * (12 - FULL)]
 
 
 def test_a_long_batch_lets_others_in(model: LanguageModel, network: WatchedNetwork) -> None:

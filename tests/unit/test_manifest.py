@@ -61,6 +61,8 @@ def test_same_bytes(tmp_path: Path) -> None:
         {"files": {"../config.json": {"sha256": "ab", "bytes": 5}}},
         {"files": {"config.json": 5}},
         {"numerics": None},
+        {"numerics": {"max_kl": "small"}},
+        {"numerics": {"max_kl": True}},
     ],
 )
 def test_not_a_manifest(tmp_path: Path, changes: dict[str, Any]) -> None:

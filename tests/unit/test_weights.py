@@ -11,7 +11,7 @@ import pytest
 
 from model_layer.errors import ModelNotLoadableError, UnsupportedArchitectureError
 from model_layer.language_model import Engine, LanguageModel
-from model_layer.linear import WIDEN_AT_ONCE, widened
+from model_layer.widening import WIDEN_AT_ONCE, widened
 from tests.tiny_models import make_tiny_model
 
 Header = dict[str, Any]
