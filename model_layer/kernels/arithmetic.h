@@ -20,6 +20,12 @@ INLINE const void *at(const int type, const void *weight, int64_t index)
     return (const char *)weight + index * bytes_of(type);
 }
 
+/* Whether number `index` of an aligned row is the first of its 64 bytes, which are fetched together. */
+INLINE int starts_line(const int type, int64_t index)
+{
+    return (index & (64 / bytes_of(type) - 1)) == 0;
+}
+
 /* The last numbers of a row, fewer than a vector; zeros follow. */
 INLINE vec some_weights(const int type, const void *weight, int64_t index, int64_t count)
 {

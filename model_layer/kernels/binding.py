@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_layer.kernels import LIBRARY
+from model_layer.kv_cache import PAGE_TOKENS
+from model_layer.quantization import GROUP
 
-PAGE_TOKENS = 32  # as in kernels.h
-GROUP = 64
 TYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.int8): 2}
 IDENTITY, GELU_TANH = 0, 1
 
@@ -80,15 +80,19 @@ def library() -> ctypes.CDLL | None:
     """The library on its best path; None, and one line in the log, when it was not built or cannot be loaded here."""
     try:
         loaded = load(LIBRARY)
-    except OSError:
+    except (OSError, AttributeError):  # absent, for another processor, or of other sources
         log.warning(ABSENT)
         return None
     return loaded
 
 
 def load(path: Any) -> ctypes.CDLL:
-    """The library in a file, on the best path of this processor. Raises OSError."""
+    """The library in a file, on the best path of this processor. Raises OSError or AttributeError."""
     loaded = ctypes.CDLL(str(path))
+    sizes = (c_int64 * 6)()
+    loaded.kernels_layout(sizes)
+    if list(sizes) != [GROUP, PAGE_TOKENS, *map(ctypes.sizeof, (Matrix, Product, Normalisation, AttentionTask))]:
+        raise OSError(f"{path} was built from other sources")
     loaded.kernels_path.argtypes, loaded.kernels_path.restype = [c_int], c_char_p
     loaded.kernels_use_path.argtypes, loaded.kernels_use_path.restype = [c_char_p], c_int
     loaded.kernels_use_threads.argtypes, loaded.kernels_use_threads.restype = [c_int], None

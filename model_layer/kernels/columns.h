@@ -111,10 +111,11 @@ INLINE void add_rows(const int type, const int rows, const int count, const floa
         row[r] = x + least(r, real_rows - 1) * x_stride;
     for (int64_t n = 0; n < width; n += WIDTH) {
         vec here[STREAM_ROWS];
+        for (int i = 0; i < count && starts_line(type, n); i++)
+            __builtin_prefetch(at(type, weight, (i + count) * stride + n));
         for (int r = 0; r < rows; r++)
             here[r] = fresh ? broadcast(0.0f) : load(sums + r * STREAM_BLOCK + n);
         for (int i = 0; i < count; i++) {
-            __builtin_prefetch(at(type, weight, (i + count) * stride + n));
             vec numbers = width - n >= WIDTH ? weights(type, weight, i * stride + n)
                                              : some_weights(type, weight, i * stride + n, width - n);
             for (int r = 0; r < rows; r++)

@@ -17,7 +17,8 @@ INLINE void dot_step(const int rows, const int outputs, const int type, const fl
 {
     vec row[DOT_OUTPUTS];
     for (int o = 0; o < outputs; o++) {
-        __builtin_prefetch(at(type, weight, (o + outputs) * in + k));
+        if (starts_line(type, k))
+            __builtin_prefetch(at(type, weight, (o + outputs) * in + k));
         row[o] = scaled_weights(type, weight, scales, in, o, k, count);
     }
     for (int r = 0; r < rows; r++) {

@@ -57,6 +57,14 @@ static int number_of_paths(const struct path *usable[3])
     return count;
 }
 
+/* The sizes that binding.py must have too: a library of other sources has others. */
+EXPORT void kernels_layout(int64_t sizes[6])
+{
+    const int64_t all[] = {GROUP, PAGE_TOKENS, sizeof(struct matrix), sizeof(struct product), sizeof(struct normalisation),
+                           sizeof(struct attention)};
+    memcpy(sizes, all, sizeof all);
+}
+
 /* The name of the n-th best path that this processor can run, NULL when there are not so many. */
 EXPORT const char *kernels_path(int n)
 {
