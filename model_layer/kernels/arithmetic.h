@@ -20,6 +20,12 @@ INLINE const void *at(const int type, const void *weight, int64_t index)
     return (const char *)weight + index * bytes_of(type);
 }
 
+/* Inputs whose products are summed before they are scaled and added to the result. */
+INLINE int64_t depth_of(const int type)
+{
+    return type == INT8 ? GROUP : 2 * GROUP;
+}
+
 /* Whether number `index` of an aligned row is the first of its 64 bytes, which are fetched together. */
 INLINE int starts_line(const int type, int64_t index)
 {

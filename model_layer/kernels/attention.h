@@ -54,8 +54,8 @@ static void softmax(float *scores, int64_t count, int64_t room)
 INLINE void page_product(const int type, int64_t rows, const float *x, int64_t x_stride, int64_t depth, const void *weight,
                          int64_t width, float *y, int64_t y_stride, float *buffer)
 {
-    for (int64_t k = 0; k < depth; k += GROUP) {
-        int64_t some = least(GROUP, depth - k);
+    for (int64_t k = 0; k < depth; k += depth_of(type)) {
+        int64_t some = least(depth_of(type), depth - k);
         const void *part = at(type, weight, k * width);
         if (rows > 1 || width % WIDTH)
             group_product(type, rows, x + k, x_stride, some, part, width, NULL, width, y, y_stride, buffer);
@@ -77,8 +77,9 @@ INLINE void attend_head(const int type, const struct attention *a, int64_t span,
     const int64_t d = a->head_width, width = a->heads * d, before = a->before[span];
     const int64_t room = (before + a->count[span] + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
     const int64_t offset = a->page_offset + head * d * PAGE_TOKENS * bytes_of(type);
-    float *buffer = scratch((size_t)(GROUP * (d + 2 * PANEL + PAGE_TOKENS) + QUERIES * (d + room)));
-    float *queries = buffer + GROUP * (d + 2 * PANEL + PAGE_TOKENS), *scores = queries + QUERIES * d;
+    const int64_t panels = depth_of(type) * (d + 2 * PANEL + PAGE_TOKENS); /* of converted keys or values */
+    float *buffer = scratch((size_t)(panels + QUERIES * (d + room)));
+    float *queries = buffer + panels, *scores = queries + QUERIES * d;
     for (int64_t q = 0; q < a->count[span]; q += QUERIES) {
         const int64_t rows = least(QUERIES, a->count[span] - q), seen = before + q + rows;
         const float *from = a->mixed + (a->begin[span] + q) * 3 * width + head * d;

@@ -51,11 +51,15 @@ static void panel_product(int64_t rows, const float *x, int64_t x_stride, int64_
 {
     float edge[TILE_ROWS * PANEL], padded_scales[PANEL];
     if (width == padded) {
-        if (padded == PANEL)
+        int64_t v = 0;
+        if (padded == PANEL) {
             tiles(TILE_VECTORS, rows, x, x_stride, depth, panel, padded, scales, y, y_stride);
-        else
-            for (int64_t v = 0; v < padded; v += WIDTH)
-                tiles(1, rows, x, x_stride, depth, panel + v, padded, scales ? scales + v : NULL, y + v, y_stride);
+            return;
+        }
+        for (; v + 2 * WIDTH <= padded; v += 2 * WIDTH)
+            tiles(2, rows, x, x_stride, depth, panel + v, padded, scales ? scales + v : NULL, y + v, y_stride);
+        if (v < padded)
+            tiles(1, rows, x, x_stride, depth, panel + v, padded, scales ? scales + v : NULL, y + v, y_stride);
         return;
     }
     if (scales)
@@ -131,8 +135,8 @@ INLINE void stream(const int type, const int rows, const struct product *p, int6
 {
     const struct matrix *m = p->matrix;
     float sums[STREAM_ROWS * STREAM_BLOCK];
-    for (int64_t k = 0; k < m->in; k += GROUP) {
-        int64_t depth = least(GROUP, m->in - k), i = 0;
+    for (int64_t k = 0; k < m->in; k += depth_of(type)) {
+        int64_t depth = least(depth_of(type), m->in - k), i = 0;
         const float *x = p->x + k;
         const void *weight = at(type, m->weight, k * m->out + first);
         const float *scales = type == INT8 ? m->scales + k / GROUP * m->out + first : NULL;
@@ -152,9 +156,9 @@ INLINE void stream(const int type, const int rows, const struct product *p, int6
 INLINE void panels(const int type, const struct product *p, int64_t first, int64_t width)
 {
     const struct matrix *m = p->matrix;
-    float *buffer = scratch(GROUP * PANEL_BLOCK);
-    for (int64_t k = 0; k < m->in; k += GROUP)
-        group_product(type, p->rows, p->x + k, m->in, least(GROUP, m->in - k), at(type, m->weight, k * m->out + first), m->out,
+    float *buffer = scratch((size_t)(depth_of(type) * PANEL_BLOCK));
+    for (int64_t k = 0; k < m->in; k += depth_of(type))
+        group_product(type, p->rows, p->x + k, m->in, least(depth_of(type), m->in - k), at(type, m->weight, k * m->out + first), m->out,
                       type == INT8 ? m->scales + k / GROUP * m->out + first : NULL, width, p->y + first, m->out, buffer);
 }
 

@@ -8,7 +8,7 @@
 enum type { FLOAT32, FLOAT16, INT8 };
 enum activation { IDENTITY, GELU_TANH };
 enum {
-    GROUP = 64,       /* inputs whose products are summed before they are scaled and added to the result */
+    GROUP = 64,       /* inputs that share a scale, where the weights have scales */
     PAGE_TOKENS = 32, /* tokens of one page of keys or values */
 };
 
