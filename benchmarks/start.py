@@ -1,89 +1,116 @@
-"""From the start of the serving process to the first wheel over HTTP: the NumPy engine beside transformers.
+"""From the start of the serving process to the first wheel over HTTP: this engine beside the same service on transformers."""
 
-`python -m benchmarks.start [--model FOLDER] [--rounds N]`. The engines take turns; page cache warm after round one,
-which is not counted.
-"""
-
-import argparse
 import http.client
 import json
-import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-ENGINES = ("numpy", "transformers")
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.engine_process import environment
+from benchmarks.environments import REPOSITORY, NotHereError, packages
+from benchmarks.figures import Figure, Figures
+from benchmarks.machine import cores_for, pin
+from benchmarks.models import ModelFolders
+from benchmarks.page_cache import drop, interpreter_files
+
 PROMPT = "Once upon a time there was a little girl who lived in the"
 
 
-def first_wheel_ms(engine: str, model: str) -> float:
+def services(folders: ModelFolders) -> dict[str, dict[str, str]]:
+    """The settings of each service that is compared, by name: transformers reads the float32 folder, which it likes best."""
+    storybook = {
+        f"{engine} storybook": {"ENGINE": engine, "MODEL": "storybook", "MODELS_FOLDERS": ""}
+        for engine in ("numpy", "transformers")
+    }
+    return {
+        "numpy gpt2": {"ENGINE": "numpy", "MODEL": str(folders.folder("float16"))},
+        "transformers gpt2": {"ENGINE": "transformers", "MODEL": str(folders.folder("float32"))},
+        **storybook,
+    }
+
+
+def measure(figures: Figures, folders: ModelFolders, *, rounds: int) -> None:
+    """`http_first_wheel_ms` with warm page cache and `http_first_wheel_dropped_ms` without, the services in turn."""
+    settings = services(folders)
+    warm: dict[str, list[float]] = {name: [] for name in settings}
+    dropped: dict[str, list[float]] = {name: [] for name in settings}
+    for turn in range(rounds + 1):
+        for name, given in settings.items():
+            elapsed_ms = first_wheel_ms(given)
+            if turn:  # the first round fills the page cache
+                warm[name].append(elapsed_ms)
+            if turn % 2:
+                drop([packages(Path(sys.executable)), interpreter_files(), REPOSITORY / "model_layer", REPOSITORY / "handler"])
+                drop([Path(given["MODEL"])] if given["MODEL"] != "storybook" else [])
+                dropped[name].append(first_wheel_ms(given))
+    for name in settings:
+        figures.add(Figure.median("http_first_wheel_ms", name, warm[name]))
+        figures.add(Figure.median("http_first_wheel_dropped_ms", name, dropped[name]))
+
+
+def first_wheel_ms(settings: Mapping[str, str]) -> float:
     """Start one server, ask for one wheel as soon as it answers, stop it."""
+    started = time.perf_counter()
+    with server(settings) as (port, process):
+        post_when_ready(port, process, "/api/wheel", {"prompt": PROMPT})
+        return (time.perf_counter() - started) * 1000
+
+
+@contextmanager
+def server(settings: Mapping[str, str], module: str = "handler.serve") -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """A serving process of one thread on a free port, with its sessions in a folder that goes with it."""
     port = free_port()
     with tempfile.TemporaryDirectory() as data_folder:
-        settings = {"ENGINE": engine, "MODEL": model, "PORT": str(port), "DATA_FOLDER": data_folder, "LOG_LEVEL": "ERROR"}
-        started = time.perf_counter()
-        command = [sys.executable, "-m", "handler.serve"]
-        server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+        own = {"THREADS": "1", "PORT": str(port), "DATA_FOLDER": data_folder, "LOG_LEVEL": "ERROR"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", module], env=environment(1, {**own, **settings}), stdout=subprocess.DEVNULL, cwd=REPOSITORY
+        )
+        pin(process.pid, cores_for(1))
         try:
-            ask_for_wheel(port, server)
-            return (time.perf_counter() - started) * 1000
+            yield port, process
         finally:
-            server.terminate()
-            server.wait()
+            process.terminate()
+            process.wait()
 
 
-def ask_for_wheel(port: int, server: subprocess.Popen[bytes]) -> None:
-    """POST /api/wheel until the server listens. Raises RuntimeError when it dies or answers anything but 200."""
+def post_when_ready(port: int, process: "subprocess.Popen[bytes]", path: str, body: object) -> bytes:
+    """POST until the server listens. Raises NotHereError when it dies or answers anything but success."""
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         try:
-            connection.request("POST", "/api/wheel", json.dumps({"prompt": PROMPT}), {"Content-Type": "application/json"})
-            status = connection.getresponse().status
+            return post(connection, path, body)
         except ConnectionRefusedError:
-            if server.poll() is not None:
-                raise RuntimeError("the server stopped before it answered") from None
+            if process.poll() is not None:
+                raise NotHereError("the server stopped before it answered") from None
             time.sleep(0.002)
-            continue
-        if status != http.client.OK:
-            raise RuntimeError(f"the first wheel was answered {status}")
-        return
+        finally:
+            connection.close()
+
+
+def post(connection: http.client.HTTPConnection, path: str, body: object) -> bytes:
+    """The body of the answer. Raises NotHereError for anything but success."""
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    content = response.read()
+    if response.status not in {http.client.OK, http.client.CREATED}:
+        raise NotHereError(f"{path} was answered {response.status}")
+    return content
 
 
 def free_port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
-def main() -> None:
-    """Command line: print a table and keep it as JSON."""
-    parser = argparse.ArgumentParser(description="Time from process start to the first wheel over HTTP.")
-    parser.add_argument("--model", default="storybook", help="a model's name or folder")
-    parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
-
-    times: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-    for engine in ENGINES:
-        first_wheel_ms(engine, arguments.model)
-    for _ in range(arguments.rounds):
-        for engine in ENGINES:
-            times[engine].append(first_wheel_ms(engine, arguments.model))
-    medians = {engine: round(statistics.median(values)) for engine, values in times.items()}
-    ratio = medians["transformers"] / medians["numpy"]
-    for engine, median in medians.items():
-        print(f"{engine:<14}{median:>7} ms to the first wheel over HTTP, median of {arguments.rounds}")
-    print(f"ratio         {ratio:>7.1f} x")
-    result = {"model": Path(arguments.model).name, "rounds": arguments.rounds, "median_ms": medians, "ratio": round(ratio, 2)}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"start-{result['model']}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def free_ports(count: int) -> Sequence[int]:
+    """As many different ports that were free a moment ago."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
