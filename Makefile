@@ -28,9 +28,10 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# MODEL=gpt2 | gpt2-medium | distilgpt2; SOURCE is a folder of the same that was downloaded before
+# MODEL=gpt2 | gpt2-medium | distilgpt2; SOURCE is a folder of the same that was downloaded before; DTYPE=float32 | int8
 bake: $(VENV)/lab $(KERNEL)
-	$(BIN)/python -m model_layer.bake $(or $(SOURCE),$(MODEL),gpt2) --to .models/$(or $(MODEL),gpt2)
+	$(BIN)/python -m model_layer.bake $(or $(SOURCE),$(MODEL),gpt2) --dtype $(or $(DTYPE),float16) \
+		--to .models/$(or $(MODEL),gpt2)$(if $(DTYPE),-$(DTYPE))
 
 # MODEL=a GPT-2 folder (default: .models/gpt2 if baked, else random weights); QUICK=1 for few rounds; ONLY=step,start for some
 # parts. Makes the peers' environments (.peers/) first.
@@ -42,7 +43,7 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(KERNEL) .data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(KERNEL) .peers .cache .data .pytest_cache .mypy_cache .ruff_cache
 
 # The machine's C compiler, or else the one that the group `compiler` brings; without any, NumPy computes alone, and says so.
 $(KERNEL): $(wildcard model_layer/kernels/*.[ch]) model_layer/kernels/build.py | $(VENV)/bin/python

@@ -2,8 +2,20 @@
 
 from typing import Any
 
-from handler.doors import http
-from handler.settings import Settings
+from handler.starting import nothing_collected
+
+with nothing_collected():
+    from handler.settings import Settings
+    from handler.wiring import application
+
+    # The init phase computes at full speed, and no student waits for it.
+    at_init = Settings.from_environment().on_lambda
+    if at_init:
+        application().model()  # opened first: its file is read ahead while the web's side is imported
+    from handler.doors import http
+
+    if at_init:
+        application().prime()
 
 
 class UnknownEventError(Exception):
@@ -18,7 +30,3 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     if http.is_http(event):
         return http.handle_http(event, context)
     raise UnknownEventError
-
-
-if Settings.from_environment().on_lambda:
-    http.prime()  # the init phase computes at full speed, and no student waits for it

@@ -32,7 +32,7 @@ class Settings(BaseModel):
 
     model: str | None = Field(default=None, description="name or folder of the model to serve")
     models_folders: Folders = Field(default=(Path("/opt/models"), Path(".models")), description="where model folders lie")
-    engine: Literal["numpy", "transformers"] = "numpy"
+    engine: Literal["kernel", "numpy", "transformers"] = "kernel"
     threads: int | None = Field(default=None, ge=1, le=256, description="threads of a matrix product")
     prefix_cache_mb: int = Field(default=256, ge=0, le=65_536)
 

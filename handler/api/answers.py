@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from handler.api.contracts.precision import PrecisionBody
 from handler.api.contracts.sessions import (
     ForkedBody,
     PromptSetBody,
@@ -33,6 +34,11 @@ def json_response(text: str, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
 
+def precision_of(application: Application, model_name: str) -> PrecisionBody:
+    """What a wheel says of its model's precision."""
+    return PrecisionBody.of(application.catalog.manifest(model_name))
+
+
 @dataclass(frozen=True, slots=True)
 class SessionAnswers:
     """Renders what became of sessions."""
@@ -41,7 +47,7 @@ class SessionAnswers:
 
     def started(self, started: Started) -> str:
         """A new session."""
-        wheel = wheel_or_none(started.wheel)
+        wheel = wheel_or_none(started.wheel, precision_of(self.application, started.session.model_name))
         return rendered(SessionCreated, **self._beginning(started.session, started.text), wheel=wheel)
 
     def forked(self, forked: Forked) -> str:

@@ -1,12 +1,12 @@
 """The HTTP application: routes, errors and middleware put together. The same one answers on a laptop and on Lambda."""
 
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
 
 from handler.api import documentation, page
 from handler.api.base_path import BasePath
 from handler.api.body_guard import BodyGuard
+from handler.api.documents import DocumentedApp
 from handler.api.errors import install_handlers
 from handler.api.request_log import RequestLog
 from handler.api.routers import models, operations, sessions, spins, wheels
@@ -19,18 +19,18 @@ BATCH_PATHS = ("/api/wheel",)
 
 def create_app(application: Application) -> FastAPI:
     """The app of an application. Nothing is loaded by it."""
-    app = FastAPI(
+    app = DocumentedApp(
+        # The routes as they are: an included router builds each of its routes, with all validators, a second time.
+        routes=[route for router in ROUTERS for route in router.routes],
         title="Token Wheel",
         summary="GPT-2's next-token distributions as wheels to spin.",
         version="0.1.0",
         docs_url=None,  # ours loads its viewer in one version
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it would see paths and bodies
     )
     app.state.application = application
-    for router in ROUTERS:
-        app.include_router(router)
     app.add_route("/docs", documentation.show, include_in_schema=False)
-    list(iter_route_contexts(app.routes))  # builds them now, or the first request would wait for it
     install_handlers(app, application.telemetry)
     _add_middleware(app, application)
     if page.FOLDER.is_dir():

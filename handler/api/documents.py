@@ -1,6 +1,16 @@
-"""What OpenAPI says of the errors of a route."""
+"""What OpenAPI says of the answers of a route.
 
+Answers are referred to by name, and their schemas are made when the document is read: told to the framework with the route,
+it would build a validator for each, which no request needs and every start would wait for.
+"""
+
+from collections.abc import Mapping
 from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.constants import REF_TEMPLATE
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from handler.api.body_guard import MALFORMED, NOT_JSON, TOO_LONG
 from handler.api.contracts.problems import ErrorBody
@@ -21,17 +31,46 @@ DESCRIPTIONS = {
 }
 
 
+_contracts: dict[str, type[BaseModel]] = {}
+
+
+class DocumentedApp(FastAPI):
+    """An app whose document has the schemas of the answers too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            contracts: list[tuple[type[BaseModel], JsonSchemaMode]] = [(one, "serialization") for one in _contracts.values()]
+            schemas = models_json_schema(contracts, ref_template=REF_TEMPLATE)[1]["$defs"]
+            super().openapi()["components"]["schemas"] |= schemas
+        return super().openapi()
+
+
+def answers(
+    contract: type[BaseModel], *causes: type[Exception] | Problem, status: int = 200, others: Mapping[str, Any] | None = None
+) -> Responses:
+    """The responses of a route that answers by `contract`, or in `others`' media types, and fails as `failures` says."""
+    content = {"application/json": {"schema": _reference(contract)}, **(others or {})}
+    return {status: {"description": "Successful Response", "content": content}, **failures(*causes)}
+
+
 def failures(*causes: type[Exception] | Problem) -> Responses:
     """The error responses of a route that raises the given errors and answers the given problems."""
     problems = [cause if isinstance(cause, Problem) else PROBLEMS[cause] for cause in causes]
     responses: Responses = {}
     for problem in (*problems, INTERNAL_ERROR):
-        content = responses.setdefault(problem.status, _response(problem.status))["content"]
+        content = responses.setdefault(problem.status, _failure(problem.status))["content"]
         content["application/json"]["examples"][problem.code] = {
             "value": {"detail": problem.detail or "a sentence that says why", "code": problem.code}
         }
     return responses
 
 
-def _response(status: int) -> dict[str, Any]:
-    return {"model": ErrorBody, "description": DESCRIPTIONS[status], "content": {"application/json": {"examples": {}}}}
+def _failure(status: int) -> dict[str, Any]:
+    content = {"application/json": {"schema": _reference(ErrorBody), "examples": {}}}
+    return {"description": DESCRIPTIONS[status], "content": content}
+
+
+def _reference(contract: type[BaseModel]) -> dict[str, str]:
+    _contracts[contract.__name__] = contract
+    return {"$ref": REF_TEMPLATE.format(model=contract.__name__)}

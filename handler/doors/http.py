@@ -41,12 +41,6 @@ def handle_http(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return _bad_request(event, request_id)
 
 
-def prime() -> None:
-    """Do now what the first request would wait for: connect the parts, load the model and run it once."""
-    application().prime()
-    _adapter()
-
-
 def _check_body(event: Mapping[str, Any]) -> None:
     """Raise for a body that is not text, or not base64 where it says so: Mangum takes some of these for an empty one."""
     body = event.get("body")

@@ -13,5 +13,6 @@ export function listModels(select, note, answer) {
 
 export function describeModel(select, note) {
   const model = models.find(({ id }) => id === select.value);
-  note.textContent = model ? `${model.description} · ${count(model.vocabulary_size)} tokens · ${model.license}` : "";
+  note.textContent = model ? `${model.description} · ${count(model.vocabulary_size)} tokens · ${model.license} · ${model.precision.dtype}` : "";
+  note.title = model ? model.precision.summary : "";
 }

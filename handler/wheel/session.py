@@ -25,6 +25,11 @@ class WheelSettings:
     min_p: float = 0.0
     other_top_k: int = 10
 
+    @property
+    def keep_the_model_as_it_is(self) -> bool:
+        """Whether the distribution shown is the model's own: temperature 1, no filter."""
+        return (self.temperature, self.top_k, self.top_p, self.min_p) == (1, 0, 1, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:

@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handler.wheel.distribution import RankedDistribution, TokenShare
+from handler.wheel.distribution import FULL_CIRCLE, RankedDistribution, TokenShare
 from handler.wheel.errors import NothingInOtherError
 from handler.wheel.session import Category, WheelSettings
-from model_layer.sampling import draw_rank, probabilities, rank_order
+from model_layer.sampling import first_ranks, probabilities
 
 MAX_SLICES = 128  # slices with a token of their own; Other comes beside them
-FULL_CIRCLE = 360.0
+HEAD = 256  # ranks that are put in order for every wheel: its slices, and what is listed of Other
 LARGEST_U = math.nextafter(1.0, 0.0)
 
 
@@ -76,7 +76,7 @@ class Wheel:
     @property
     def vocabulary_size(self) -> int:
         """The number of tokens, those of probability 0 included."""
-        return self.distribution.ranking.size
+        return self.distribution.probabilities.size
 
     @property
     def token_slices(self) -> tuple[Slice, ...]:
@@ -91,7 +91,7 @@ class Wheel:
     def at(self, u: float) -> Landing:
         """Where the pointer stops for u in [0, 1)."""
         assert 0 <= u < 1, "u must lie in [0, 1)"
-        rank = int(draw_rank(self.distribution.cumulative * FULL_CIRCLE, u * FULL_CIRCLE)) + 1
+        rank = self.distribution.rank_at(u)
         return Landing(
             share=self.distribution.share(rank),
             slice_index=min(rank - 1, len(self.token_slices)),
@@ -105,7 +105,7 @@ class Wheel:
         if not self.other.token_count:
             raise NothingInOtherError
         named = len(self.token_slices)
-        start = float(self.distribution.cumulative[named - 1]) if named else 0.0
+        start = float(self.distribution.head_sums[named - 1]) if named else 0.0
         return min(start + u * (1 - start), LARGEST_U)
 
     def share_of(self, token_id: int) -> TokenShare:
@@ -122,40 +122,45 @@ def make_wheel(
 ) -> Wheel:
     """The wheel of next-token logits, (vocab_size,), with at most `max_slices` and Other. Only shown tokens become objects."""
     p = probabilities(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
-    ranking = rank_order(p)
-    ranked = p[ranking]
-    possible = int(np.count_nonzero(ranked))
-    named = min(int(np.count_nonzero(ranked[:possible] >= settings.threshold)), max_slices)
-    distribution = RankedDistribution(p, probabilities(logits), ranking, _cumulative(ranked, named, possible), token_bytes)
-    other = _other(distribution, ranked, named, possible, settings.other_top_k)
+    model_p = p if settings.keep_the_model_as_it_is else probabilities(logits)
+    head = first_ranks(p, HEAD)
+    possible = int(np.count_nonzero(p))
+    named = min(int(np.count_nonzero(p[head[:possible]] >= settings.threshold)), max_slices)
+    distribution = RankedDistribution(p, model_p, head, _head_sums(p, head, named, possible), token_bytes)
+    other = _other(distribution, named, possible, settings.other_top_k)
     return Wheel(settings, _slices(distribution, named, other), other, distribution.entropy(), distribution)
 
 
-def _cumulative(ranked: NDArray[np.float64], named: int, possible: int) -> NDArray[np.float64]:
+def _head_sums(p: NDArray[np.float64], head: NDArray[np.intp], named: int, possible: int) -> NDArray[np.float64]:
     """Cumulative sums by rank, exactly 1 from the last possible token on: 1 minus what comes after, summed from the least on.
 
     So the error of summing falls on the likeliest token, and every end is right to the 53 bits of u. What is counted in Other
     can be drawn from Other: of a tail too light for 53 bits, its likeliest token gets the last representable arc.
     """
-    after = np.append(np.cumsum(ranked[:0:-1])[::-1], 0.0)
-    sums = 1 - after
+    sums = 1 - np.cumsum([_mass_without(p, head), *p[head[:0:-1]]])[::-1]
     if 0 < named < possible and sums[named - 1] >= LARGEST_U:
         np.minimum(sums[:named], LARGEST_U, out=sums[:named])
         sums[named:] = 1.0
     return sums
 
 
-def _other(distribution: RankedDistribution, ranked: NDArray[np.float64], named: int, possible: int, shown: int) -> OtherSlice:
+def _mass_without(p: NDArray[np.float64], taken: NDArray[np.intp]) -> float:
+    rest = p.copy()
+    rest[taken] = 0
+    return float(rest.sum())
+
+
+def _other(distribution: RankedDistribution, named: int, possible: int, shown: int) -> OtherSlice:
     ranks = range(named + 1, min(named + shown, possible) + 1)
     return OtherSlice(
-        total_probability=float(ranked[named:].sum()),
+        total_probability=_mass_without(distribution.probabilities, distribution.head[:named]),
         token_count=possible - named,
         sample_tokens=tuple(distribution.share(rank) for rank in ranks),
     )
 
 
 def _slices(distribution: RankedDistribution, named: int, other: OtherSlice) -> tuple[Slice, ...]:
-    ends = [0.0, *(float(end) * FULL_CIRCLE for end in distribution.cumulative[:named])]
+    ends = [0.0, *(float(end) * FULL_CIRCLE for end in distribution.head_sums[:named])]
     shares = [distribution.share(rank) for rank in range(1, named + 1)]
     slices = [Slice(i, ends[i], ends[i + 1], share.probability, share) for i, share in enumerate(shares)]
     if other.token_count:

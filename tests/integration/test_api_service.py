@@ -1,12 +1,15 @@
 """Models, health and metrics, and what is unknown: sessions, routes, methods."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from handler.api.contracts.precision import ModelPrecisionBody
+from handler.wiring import Application
 from tests.api_client import UNKNOWN_ID, error_code, is_utc, make_client, spin, start_session
 
 
@@ -48,6 +51,35 @@ def test_models(client: TestClient) -> None:
     models = client.get("/api/models").json()["models"]
     assert [model["id"] for model in models if model["default"]] == ["tiny"]
     assert all(model.keys() >= {"id", "name", "description", "parameters", "default"} for model in models)
+
+
+def test_every_wheel_tells_its_precision(client: TestClient) -> None:
+    """The models say in numbers and words how far their precision moves probabilities, and each wheel says it too."""
+    tiny = next(model for model in client.get("/api/models").json()["models"] if model["id"] == "tiny")["precision"]
+    assert tiny["dtype"] == "float16"
+    assert 0 < tiny["max_probability_change"] < 0.05
+    assert 0 < tiny["mean_kl"] <= tiny["max_kl"] <= 1e-3
+    assert "float16" in tiny["summary"]
+    assert str(tiny["contexts"]) in tiny["summary"]
+    told = {name: tiny[name] for name in ("dtype", "max_probability_change", "mean_kl")}
+    session = start_session(client)
+    look = client.get(f"/api/sessions/{session['session_id']}/next-token-probs").json()
+    stateless = client.post("/api/wheel", json={"prompts": ["The fox", "The sea"]}).json()["wheels"]
+    chosen = client.post(f"/api/sessions/{session['session_id']}/append-token", json={"token_id": 1}).json()
+    spun = spin(client, session["session_id"])
+    for wheel in (session["wheel"], look, *stateless, chosen["wheel"], spun["wheel"]):
+        assert wheel["precision"] == told
+
+
+@pytest.mark.parametrize(("dtype", "numerics"), [("float16", {"max_kl": 1e-6}), ("float32", {"max_probability_change": 0.0})])
+def test_precision_of_which_little_is_known(dtype: str, numerics: dict[str, float], client: TestClient) -> None:
+    """A manifest that states no error, or none at all, is told without one."""
+    application: Application = client.app.state.application  # type: ignore[attr-defined]  # typed as a plain ASGI app
+    manifest = replace(application.catalog.manifest("tiny"), dtype=dtype, numerics=numerics)
+    told = ModelPrecisionBody.of(manifest).model_dump()
+    assert dtype in told["summary"]
+    assert told["mean_kl"] is None
+    assert told["contexts"] is None
 
 
 def test_health_and_ready(client: TestClient) -> None:

@@ -209,7 +209,7 @@ def broken(name: str) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("name", [path.name for path in HTTP_EVENTS if "create-session" in path.stem])
 def test_a_broken_event_is_400(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In the shape of its source, with nothing done, and with nothing of it in the log."""
-    http.prime()
+    wiring.application().prime()
     store = wiring.application().store
     events = list(broken(name))
     for event in events:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from handler.server import bound_socket
+from handler.settings import Settings
 from tests.api_client import tiny_model_folder
 
 COMMAND = [sys.executable, "-m", "handler.serve"]
@@ -41,3 +44,22 @@ def test_what_keeps_it_from_starting_is_one_line(variables: dict[str, str], told
     assert done.returncode == 1
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    """The port is taken before anything is loaded, so that the refusal comes at once."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        variables = {"MODEL": str(tiny_model_folder()), "DATA_FOLDER": str(tmp_path), "PORT": str(taken.getsockname()[1])}
+        done = subprocess.run(COMMAND, env=environment(**variables), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not done.stdout
+
+
+def test_connections_send_at_once() -> None:
+    """No connection waits for an acknowledgement before it sends the rest of an answer (Nagle's algorithm, RFC 896)."""
+    with bound_socket(Settings(port=0)) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -56,7 +56,7 @@ def run() -> Figures:
         ("prefill_ms", "CTranslate2 int8", 128, 1): 50,
         ("batch_step_ms", OURS, 1, 1): 12,
         ("batch_step_ms", OURS, 8, 1): 36,
-        ("http_first_wheel_ms", "numpy gpt2", 0, 1): 400,
+        ("http_first_wheel_ms", "ours gpt2", 0, 1): 400,
         ("http_first_wheel_ms", "transformers gpt2", 0, 1): 4000,
         ("server_peak_memory_mb", ENGINE, 1000, 1): 460,
         ("weights_mb", OURS, 0, 1): 250,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from model_layer.sampling import draw_rank, probabilities, rank_order, seeded_uniform, system_uniform
+from model_layer.sampling import draw_rank, first_ranks, probabilities, rank_order, seeded_uniform, system_uniform
 
 LogitArray = NDArray[np.float32]
 logit_arrays = arrays(np.float32, st.integers(1, 60), elements=st.floats(-30, 30, width=32))
@@ -121,8 +121,15 @@ def test_ranking_falls_and_breaks_ties_by_id(logits: LogitArray, top_k: int) -> 
     assert rank_order(p).tolist() == sorted(range(p.size), key=lambda i: (-p[i], i))
 
 
+@given(coarse_logits, st.integers(0, 40), st.integers(1, 40))
+def test_the_first_ranks_are_the_first_of_the_ranking(logits: LogitArray, top_k: int, count: int) -> None:
+    """Whatever the ties and the zeros."""
+    p = probabilities(logits, top_k=top_k)
+    assert first_ranks(p, count).tolist() == rank_order(p)[:count].tolist()
+
+
 def test_ranking_of_a_whole_vocabulary_breaks_ties_by_id() -> None:
-    """Float32 logits of 50,257 tokens have ties here and there, which the fast sort alone leaves in any order."""
+    """Float32 logits of 50,257 tokens have ties here and there."""
     p = probabilities(np.random.default_rng(3).standard_normal(50_257).astype(np.float16))
     ranking = rank_order(p)
     assert np.unique(p).size < p.size

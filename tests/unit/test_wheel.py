@@ -15,7 +15,7 @@ from handler.wheel.session import WheelSettings
 from handler.wheel.settings_change import SettingsChange
 from handler.wheel.wheel import MAX_SLICES, Wheel, make_wheel
 from model_layer.errors import TokenIdOutOfRangeError
-from model_layer.sampling import draw_rank
+from model_layer.sampling import draw_rank, rank_order
 
 GPT2_VOCABULARY = 50_257
 BELOW_ONE = math.nextafter(1.0, 0.0)
@@ -157,7 +157,7 @@ def test_a_million_draws_follow_the_distribution() -> None:
     ranks = draw_rank(wheel.distribution.cumulative, u)
     assert [int(rank) + 1 for rank in ranks[:500]] == [wheel.at(float(one)).share.rank for one in u[:500]]
 
-    ranked = wheel.distribution.probabilities[wheel.distribution.ranking]
+    ranked = wheel.distribution.ranked
     bins = np.unique(((np.cumsum(ranked) - ranked) * 3_000).astype(int), return_inverse=True)[1]
     expected = np.bincount(bins, weights=ranked) * draws
     observed = np.bincount(bins[ranks], minlength=expected.size)
@@ -167,11 +167,25 @@ def test_a_million_draws_follow_the_distribution() -> None:
     assert chisquare(observed, expected * draws / expected.sum()).pvalue > 0.001
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.02, 3.0])
+def test_every_rank_is_one_token(spread: float) -> None:
+    """Far beyond the slices, ties by id: the tokens of all ranks are the whole order, and each token has its rank back."""
+    logits = vocabulary_logits(spread).astype(np.float16)  # so coarse that there are many ties
+    distribution = make_wheel(logits, WheelSettings(), token_bytes).distribution
+    order = rank_order(distribution.probabilities)
+    assert np.unique(distribution.probabilities).size < GPT2_VOCABULARY
+    for rank in [*range(1, 600), *range(600, GPT2_VOCABULARY, 997), GPT2_VOCABULARY]:
+        assert distribution.token_at(rank) == order[rank - 1]
+        assert distribution.rank_of(int(order[rank - 1])) == rank
+    assert (np.diff(distribution.cumulative) >= 0).all()
+    assert distribution.cumulative[-1] == 1
+
+
 def test_filtered_tokens_are_never_drawn() -> None:
     """A hundred thousand draws, the extreme ones among them, give none but the tokens that the filters left."""
     wheel = make_wheel(vocabulary_logits(), WheelSettings(threshold=0.05, top_k=40, top_p=0.9), token_bytes)
     u = np.concatenate([np.linspace(0, BELOW_ONE, 100_000), [0.0, BELOW_ONE]])
-    drawn = wheel.distribution.ranking[draw_rank(wheel.distribution.cumulative, u)]
+    drawn = rank_order(wheel.distribution.probabilities)[draw_rank(wheel.distribution.cumulative, u)]
     assert set(drawn) == set(np.flatnonzero(wheel.distribution.probabilities))
     assert len(set(drawn)) <= 40
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from handler.api.contracts.precision import ModelPrecisionBody
+
 
 class ModelBody(BaseModel):
     """A model that can be served here."""
@@ -18,6 +20,7 @@ class ModelBody(BaseModel):
     loaded: bool
     vocabulary_size: int
     context_window: int
+    precision: ModelPrecisionBody
     license: str
     source: str
     revision: str

@@ -57,4 +57,4 @@ class SettingsBody(UsedSettings):
     @classmethod
     def of(cls, settings: WheelSettings) -> Self:
         """The wire form of settings."""
-        return cls.model_construct(**asdict(settings))
+        return cls(**asdict(settings))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
+from handler.api.contracts.precision import PrecisionBody
 from handler.api.contracts.sessions import SessionHead
 from handler.api.contracts.settings import SettingsBody, SettingsRequest, UsedSettings
 from handler.api.contracts.tokens import TokenBody
@@ -52,6 +53,7 @@ class NextTokenProbs(UsedSettings, SessionHead):
     slices: list[SliceBody]
     entropy: float = Field(description="in bits")
     perplexity: float
+    precision: PrecisionBody
 
 
 class AppendedToken(TokenBody):

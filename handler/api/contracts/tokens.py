@@ -21,7 +21,7 @@ class TokenBody(BaseModel):
     @classmethod
     def of(cls, share: TokenShare) -> Self:
         """The wire form of a token."""
-        return cls.model_construct(**token_fields(share))
+        return cls(**token_fields(share))
 
 
 def token_fields(share: TokenShare) -> dict[str, Any]:

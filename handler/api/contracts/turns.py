@@ -23,7 +23,7 @@ class DrawBody(BaseModel):
     @classmethod
     def of(cls, draw: Draw) -> Self:
         """The wire form of a draw."""
-        return cls.model_construct(u=draw.u, target_angle=draw.target_angle, slice_index=draw.slice_index, seed=draw.seed)
+        return cls(u=draw.u, target_angle=draw.target_angle, slice_index=draw.slice_index, seed=draw.seed)
 
 
 class TurnBody(TokenBody):
@@ -39,7 +39,7 @@ class TurnBody(TokenBody):
     @classmethod
     def of_turn(cls, turn: Turn, token_bytes: bytes) -> Self:
         """The wire form of a turn; its token's bytes are the model's to say."""
-        return cls.model_construct(
+        return cls(
             **token_fields(_share(turn, token_bytes)),
             index=turn.index,
             category=turn.category,

@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from handler.api.contracts.precision import PrecisionBody
 from handler.api.contracts.settings import SettingsBody
 from handler.api.contracts.tokens import TokenBody
 from handler.wheel.wheel import OtherSlice, Slice, Wheel
@@ -22,7 +23,7 @@ class SliceBody(BaseModel):
     @classmethod
     def of(cls, piece: Slice) -> Self:
         """The wire form of a slice."""
-        return cls.model_construct(
+        return cls(
             index=piece.index,
             kind=piece.kind,
             start_angle=piece.start_angle,
@@ -42,7 +43,7 @@ class OtherBody(BaseModel):
     @classmethod
     def of(cls, other: OtherSlice) -> Self:
         """The wire form of Other."""
-        return cls.model_construct(
+        return cls(
             total_probability=other.total_probability,
             token_count=other.token_count,
             sample_tokens=[TokenBody.of(share) for share in other.sample_tokens],
@@ -59,14 +60,15 @@ class WheelBody(BaseModel):
     vocabulary_size: int
     entropy: float = Field(description="in bits")
     perplexity: float = Field(description="2 to the power of the entropy")
+    precision: PrecisionBody
 
     @classmethod
-    def of(cls, wheel: Wheel) -> Self:
+    def of(cls, wheel: Wheel, precision: PrecisionBody) -> Self:
         """The wire form of a wheel."""
-        return cls.model_construct(**wheel_fields(wheel), settings=SettingsBody.of(wheel.settings))
+        return cls(**wheel_fields(wheel, precision), settings=SettingsBody.of(wheel.settings))
 
 
-def wheel_fields(wheel: Wheel) -> dict[str, Any]:
+def wheel_fields(wheel: Wheel, precision: PrecisionBody) -> dict[str, Any]:
     """The fields that a wheel has wherever it is shown."""
     return {
         "slices": [SliceBody.of(piece) for piece in wheel.slices],
@@ -75,9 +77,10 @@ def wheel_fields(wheel: Wheel) -> dict[str, Any]:
         "vocabulary_size": wheel.vocabulary_size,
         "entropy": wheel.entropy,
         "perplexity": wheel.perplexity,
+        "precision": precision,
     }
 
 
-def wheel_or_none(wheel: Wheel | None) -> WheelBody | None:
+def wheel_or_none(wheel: Wheel | None, precision: PrecisionBody) -> WheelBody | None:
     """The wire form of the next wheel, if there is a next one."""
-    return None if wheel is None else WheelBody.of(wheel)
+    return None if wheel is None else WheelBody.of(wheel, precision)

@@ -5,14 +5,15 @@ from starlette.responses import Response
 
 from handler.api.answers import json_response, rendered
 from handler.api.contracts.operations import ModelBody, ModelsBody
-from handler.api.documents import failures
+from handler.api.contracts.precision import ModelPrecisionBody
+from handler.api.documents import answers
 from handler.api.requests import App
 
 router = APIRouter(tags=["models"])
 
 
 @router.head("/api/models", include_in_schema=False)
-@router.get("/api/models", response_model=ModelsBody, responses=failures())
+@router.get("/api/models", responses=answers(ModelsBody))
 def list_models(application: App) -> Response:
     """All models, with the one that sessions get by default."""
     models = [_model(application, name) for name in application.catalog.names()]
@@ -31,6 +32,7 @@ def _model(application: App, name: str) -> ModelBody:
         loaded=application.catalog.is_loaded(name),
         vocabulary_size=manifest.vocab_size,
         context_window=manifest.context_window,
+        precision=ModelPrecisionBody.of(manifest),
         license=manifest.license,
         source=manifest.source,
         revision=manifest.revision,

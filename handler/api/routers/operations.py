@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from handler.api.answers import json_response, rendered
 from handler.api.contracts.operations import Health, Ready
-from handler.api.documents import failures
+from handler.api.documents import answers, failures
 from handler.api.errors import NOT_FOUND
 from handler.api.requests import App
 from handler.wheel.errors import StoreUnavailableError
@@ -18,7 +18,7 @@ PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", response_model=Health, responses=failures())
+@router.get("/health", responses=answers(Health))
 def health(application: App) -> Response:
     """The process answers; nothing is loaded or asked for it."""
     default = application.catalog.default
@@ -28,7 +28,7 @@ def health(application: App) -> Response:
 
 
 @router.head("/ready", include_in_schema=False)
-@router.get("/ready", response_model=Ready, responses=failures(ModelNotLoadableError, StoreUnavailableError))
+@router.get("/ready", responses=answers(Ready, ModelNotLoadableError, StoreUnavailableError))
 def ready(application: App) -> Response:
     """The model is loaded and the session store answers."""
     application.model()

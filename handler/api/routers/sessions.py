@@ -21,7 +21,7 @@ from handler.api.contracts.sessions import (
 )
 from handler.api.contracts.turns import TurnsPage
 from handler.api.csv_export import csv_of
-from handler.api.documents import WRONG_BODY, failures
+from handler.api.documents import WRONG_BODY, answers
 from handler.api.errors import WRONG_REQUEST
 from handler.api.history import SHOWN_TURNS
 from handler.api.limits import PromptTooLongError, within_limit
@@ -50,8 +50,7 @@ BEGIN_FAILURES = (*PROMPT_FAILURES, ModelNotFoundError, ModelNotLoadableError, S
 @router.post(
     "/api/sessions",
     status_code=201,
-    response_model=SessionCreated,
-    responses=failures(*BEGIN_FAILURES, IdempotencyKeyReusedError, *WRONG_BODY),
+    responses=answers(SessionCreated, *BEGIN_FAILURES, IdempotencyKeyReusedError, *WRONG_BODY, status=201),
 )
 def create_session(body: CreateSessionRequest, application: App, write: BeginConditions) -> Response:
     """Begin a session; with a prompt, the answer holds the first wheel."""
@@ -64,7 +63,7 @@ def create_session(body: CreateSessionRequest, application: App, write: BeginCon
     return json_response(text, 201)
 
 
-@router.get("/api/sessions/{session_id}", response_model=SessionView, responses=failures(*READ_FAILURES))
+@router.get("/api/sessions/{session_id}", responses=answers(SessionView, *READ_FAILURES))
 def get_session(session_id: SessionId, application: App) -> Response:
     """A session with the last 200 of its turns."""
     session, turns = application.ledger.history(session_id, start=-SHOWN_TURNS)
@@ -73,8 +72,7 @@ def get_session(session_id: SessionId, application: App) -> Response:
 
 @router.post(
     "/api/sessions/{session_id}/set-prompt",
-    response_model=PromptSetBody,
-    responses=failures(*PROMPT_FAILURES, *WRITE_FAILURES, *WRONG_BODY),
+    responses=answers(PromptSetBody, *PROMPT_FAILURES, *WRITE_FAILURES, *WRONG_BODY),
 )
 def set_prompt(body: SetPromptRequest, session_id: SessionId, application: App, write: WriteConditions) -> Response:
     """Begin again from another prompt; the history is cleared."""
@@ -90,8 +88,7 @@ def set_prompt(body: SetPromptRequest, session_id: SessionId, application: App, 
 
 @router.post(
     "/api/sessions/{session_id}/undo",
-    response_model=UndoneBody,
-    responses=failures(NothingToUndoError, *WRITE_FAILURES, *WRONG_BODY),
+    responses=answers(UndoneBody, NothingToUndoError, *WRITE_FAILURES, *WRONG_BODY),
 )
 def undo(session_id: SessionId, application: App, write: WriteConditions, body: ChangeRequest | None = None) -> Response:
     """Take the last token away, down to the prompt."""
@@ -107,8 +104,7 @@ def undo(session_id: SessionId, application: App, write: WriteConditions, body: 
 @router.post(
     "/api/sessions/{session_id}/fork",
     status_code=201,
-    response_model=ForkedBody,
-    responses=failures(SettingOutOfRangeError, *WRITE_FAILURES, *WRONG_BODY),
+    responses=answers(ForkedBody, SettingOutOfRangeError, *WRITE_FAILURES, *WRONG_BODY, status=201),
 )
 def fork(session_id: SessionId, application: App, write: WriteConditions, body: ForkRequest | None = None) -> Response:
     """Begin a new session that starts as this one, with all of its turns or the first few."""
@@ -122,7 +118,7 @@ def fork(session_id: SessionId, application: App, write: WriteConditions, body: 
     return json_response(text, 201)
 
 
-@router.delete("/api/sessions/{session_id}", response_model=SessionDeleted, responses=failures(*WRITE_FAILURES))
+@router.delete("/api/sessions/{session_id}", responses=answers(SessionDeleted, *WRITE_FAILURES))
 def delete_session(
     session_id: SessionId, application: App, write: WriteConditions, expected_version: ExpectedVersion = None
 ) -> Response:
@@ -131,7 +127,7 @@ def delete_session(
     return json_response(application.ledger.delete(session_id, SessionAnswers(application).deleted, meant))
 
 
-@router.get("/api/sessions/{session_id}/turns", response_model=TurnsPage, responses=failures(*READ_FAILURES))
+@router.get("/api/sessions/{session_id}/turns", responses=answers(TurnsPage, *READ_FAILURES))
 def get_turns(session_id: SessionId, application: App, after: Annotated[int, Query(ge=-1)] = -1) -> Response:
     """A page of the history: up to 100 turns after the one of index `after`."""
     session, turns = application.ledger.history(session_id, start=after + 1, stop=after + 1 + TURNS_IN_A_PAGE)
@@ -140,8 +136,7 @@ def get_turns(session_id: SessionId, application: App, after: Annotated[int, Que
 
 @router.get(
     "/api/sessions/{session_id}/export",
-    response_model=SessionExport,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **failures(*READ_FAILURES)},
+    responses=answers(SessionExport, *READ_FAILURES, others={"text/csv": {"schema": {"type": "string"}}}),
 )
 def export(
     session_id: SessionId, application: App, form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json"

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from handler.api.answers import json_response
 from handler.api.contracts.spins import AppendedBody, AppendTokenRequest, NextTokenProbs, SpinRequest, SpunBody
-from handler.api.documents import WRONG_BODY, failures
+from handler.api.documents import WRONG_BODY, answers
 from handler.api.errors import WRONG_REQUEST
 from handler.api.requests import App, SessionId, SettingsQuery, WriteConditions, at_version
 from handler.api.spin_answers import SpinAnswers
@@ -40,8 +40,7 @@ CHOICE_FAILURES = (NothingChosenError, NotOneTokenError, TokenIdOutOfRangeError,
 
 @router.get(
     "/api/sessions/{session_id}/next-token-probs",
-    response_model=NextTokenProbs,
-    responses=failures(*LOOK_FAILURES, WRONG_REQUEST),
+    responses=answers(NextTokenProbs, *LOOK_FAILURES, WRONG_REQUEST),
 )
 def next_token_probs(session_id: SessionId, application: App, settings: SettingsQuery) -> Response:
     """The wheel after the session's tokens. What is not given is as the session began; the next spin uses these settings."""
@@ -51,8 +50,7 @@ def next_token_probs(session_id: SessionId, application: App, settings: Settings
 
 @router.post(
     "/api/sessions/{session_id}/spin",
-    response_model=SpunBody,
-    responses=failures(*SPIN_FAILURES, *WRONG_BODY),
+    responses=answers(SpunBody, *SPIN_FAILURES, *WRONG_BODY),
 )
 def spin(session_id: SessionId, application: App, write: WriteConditions, body: SpinRequest | None = None) -> Response:
     """Spin the wheel that was shown: append the token it stops at, and answer the next wheel."""
@@ -68,8 +66,7 @@ def spin(session_id: SessionId, application: App, write: WriteConditions, body: 
 
 @router.post(
     "/api/sessions/{session_id}/append-token",
-    response_model=AppendedBody,
-    responses=failures(*SPIN_FAILURES, *CHOICE_FAILURES, *WRONG_BODY),
+    responses=answers(AppendedBody, *SPIN_FAILURES, *CHOICE_FAILURES, *WRONG_BODY),
 )
 def append_token(body: AppendTokenRequest, session_id: SessionId, application: App, write: WriteConditions) -> Response:
     """Append a token that was chosen, or one drawn from Other, and answer the next wheel."""

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from handler.api.answers import json_response, rendered
+from handler.api.answers import json_response, precision_of, rendered
 from handler.api.contracts.stateless import ScoreBody, ScoredTokenBody, ScoreRequest, WheelRequest, WheelsBody
 from handler.api.contracts.wheels import WheelBody
-from handler.api.documents import WRONG_BODY, failures
+from handler.api.documents import WRONG_BODY, answers
 from handler.api.limits import (
     AnswerTooLongError,
     PromptTooLongError,
@@ -29,16 +29,18 @@ TEXT_FAILURES = (PromptTooLongError, ContextWindowExceededError, ModelNotFoundEr
 BATCH_FAILURES = (BlankPromptError, SettingOutOfRangeError, TooManyPromptsError, AnswerTooLongError)
 
 
-@router.post("/api/wheel", response_model=WheelsBody, responses=failures(*TEXT_FAILURES, *BATCH_FAILURES, *WRONG_BODY))
+@router.post("/api/wheel", responses=answers(WheelsBody, *TEXT_FAILURES, *BATCH_FAILURES, *WRONG_BODY))
 def make(body: WheelRequest, application: App) -> Response:
     """One wheel for each prompt, computed together. The more prompts, the fewer slices a wheel may have: 128 down to 31."""
     texts = all_within_limit(body.texts(), application.settings)
     model = application.model(body.model_name)
-    wheels = short_enough(map(WheelBody.of, make_wheels(model, texts, body.settings.change())))
+    precision = precision_of(application, model.name)
+    made = make_wheels(model, texts, body.settings.change())
+    wheels = short_enough(WheelBody.of(wheel, precision) for wheel in made)
     return json_response(rendered(WheelsBody, model_name=model.name, wheels=list(wheels)))
 
 
-@router.post("/api/score", response_model=ScoreBody, responses=failures(*TEXT_FAILURES, *WRONG_BODY))
+@router.post("/api/score", responses=answers(ScoreBody, *TEXT_FAILURES, *WRONG_BODY))
 def score_text(body: ScoreRequest, application: App) -> Response:
     """How likely the model finds each token of a text."""
     model = application.model(body.model_name)
