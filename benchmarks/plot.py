@@ -47,7 +47,7 @@ def dots(place: Axes, title: str, values: dict[str, float | None]) -> None:
     """The engines from fast to slow on a logarithmic scale, on which bars would have no honest length."""
     found = sorted(((value, name) for name, value in values.items() if value), reverse=True)
     for row, (value, name) in enumerate(found):
-        place.plot(value, row, "o", color=OURS_COLOUR if name.startswith(("ours", "numpy")) else OTHER_COLOUR)
+        place.plot(value, row, "o", color=OURS_COLOUR if name.startswith("ours") else OTHER_COLOUR)
         place.annotate(number(value), (value, row), textcoords="offset points", xytext=(8, -3), fontsize=8)
     place.set_yticks(range(len(found)), [name for _, name in found])
     place.set_xscale("log")

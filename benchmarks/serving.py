@@ -18,7 +18,7 @@ from benchmarks.start import PROMPT, post, post_when_ready, server
 
 SESSIONS = 50
 SPINS_A_SESSION = 20
-ENGINE = "numpy gpt2"
+ENGINE = "ours gpt2"
 
 Span = tuple[float, float]  # begin and end in seconds of CLOCK_MONOTONIC
 

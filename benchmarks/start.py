@@ -24,11 +24,11 @@ PROMPT = "Once upon a time there was a little girl who lived in the"
 def services(folders: ModelFolders) -> dict[str, dict[str, str]]:
     """The settings of each service that is compared, by name: transformers reads the float32 folder, which it likes best."""
     storybook = {
-        f"{engine} storybook": {"ENGINE": engine, "MODEL": "storybook", "MODELS_FOLDERS": ""}
-        for engine in ("numpy", "transformers")
+        f"{name} storybook": {"ENGINE": engine, "MODEL": "storybook", "MODELS_FOLDERS": ""}
+        for name, engine in (("ours", "kernel"), ("transformers", "transformers"))
     }
     return {
-        "numpy gpt2": {"ENGINE": "numpy", "MODEL": str(folders.folder("float16"))},
+        "ours gpt2": {"ENGINE": "kernel", "MODEL": str(folders.folder("float16"))},
         "transformers gpt2": {"ENGINE": "transformers", "MODEL": str(folders.folder("float32"))},
         **storybook,
     }

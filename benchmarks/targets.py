@@ -89,25 +89,25 @@ def second_thread(figures: Figures) -> float | None:
 
 
 TARGETS = (
-    Target("first wheel over HTTP, gpt2", 450, "ms", single("http_first_wheel_ms", "numpy gpt2")),
-    Target("first wheel over HTTP, gpt2 (stretch)", 300, "ms", single("http_first_wheel_ms", "numpy gpt2")),
+    Target("first wheel over HTTP, gpt2", 450, "ms", single("http_first_wheel_ms", "ours gpt2")),
+    Target("first wheel over HTTP, gpt2 (stretch)", 300, "ms", single("http_first_wheel_ms", "ours gpt2")),
     Target(
         "... faster than on transformers",
         7,
         "x",
-        compared("http_first_wheel_ms", "transformers gpt2", "numpy gpt2"),
+        compared("http_first_wheel_ms", "transformers gpt2", "ours gpt2"),
         at_least=True,
     ),
     Target(
         "first wheel over HTTP, storybook, faster than on transformers",
         7,
         "x",
-        compared("http_first_wheel_ms", "transformers storybook", "numpy storybook"),
+        compared("http_first_wheel_ms", "transformers storybook", "ours storybook"),
         at_least=True,
     ),
-    Target("init under the Lambda runtime client, gpt2", 800, "ms", single("lambda_init_ms", "numpy gpt2")),
+    Target("init under the Lambda runtime client, gpt2", 800, "ms", single("lambda_init_ms", "ours gpt2")),
     Target(
-        "... faster than on transformers", 5, "x", compared("lambda_init_ms", "transformers gpt2", "numpy gpt2"), at_least=True
+        "... faster than on transformers", 5, "x", compared("lambda_init_ms", "transformers gpt2", "ours gpt2"), at_least=True
     ),
     Target("step at 128, float16 / its floor", 1.2, "x", step_over_floor(OURS)),
     Target("... faster than llama.cpp float16", 1.3, "x", compared("step_ms", LLAMA_FLOAT16, OURS, size=128), at_least=True),
