@@ -48,9 +48,10 @@ class KvCache:
         return cls(config, dtype, (), 0)
 
     @property
-    def nbytes(self) -> int:
-        """Memory of all pages behind this handle, whoever shares them."""
-        return len(self.pages) * 2 * self.config.layers * self.config.width * PAGE_TOKENS * self.dtype.itemsize
+    def memory(self) -> dict[int, int]:
+        """Bytes of each page behind this handle, by the page's identity."""
+        page_bytes = 2 * self.config.layers * self.config.width * PAGE_TOKENS * self.dtype.itemsize
+        return {id(page): page_bytes for page in self.pages}
 
     def shortened(self, length: int) -> "KvCache":
         """A handle on the first `length` tokens of this one; nothing is copied."""

@@ -1,6 +1,6 @@
-"""What a language model needs of the network that computes it; gpt2.py (NumPy) and reference.py (transformers) give it."""
+"""What a language model needs of the network that computes it; gpt2.py and reference.py (transformers) give it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -16,8 +16,8 @@ class SequenceCache(Protocol):
         """Tokens that it covers."""
 
     @property
-    def nbytes(self) -> int:
-        """Memory that it holds."""
+    def memory(self) -> Mapping[int, int]:
+        """Bytes of each piece of memory behind it, by the piece's identity. Handles may share pieces."""
 
     def shortened(self, length: int) -> Self:
         """The same for the first `length` tokens."""

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from model_layer.network import C
+from model_layer.shared_lru import SharedLru
 
 LOGITS_SHARE = 8  # one part in eight of the bytes holds logits, the others keys and values
 ID_BYTES = 4
@@ -23,7 +24,7 @@ class PrefixCache(Generic[C]):
 
     def __init__(self, max_bytes: int) -> None:
         logits_bytes = max_bytes // LOGITS_SHARE
-        self._caches: LRUCache[bytes, C] = LRUCache(max_bytes - logits_bytes, getsizeof=lambda cache: cache.nbytes)
+        self._caches: SharedLru[C] = SharedLru(max_bytes - logits_bytes)
         self._logits: LRUCache[bytes, NDArray[np.float32]] = LRUCache(logits_bytes, getsizeof=lambda logits: logits.nbytes)
         self._lock = Lock()
 
@@ -31,7 +32,7 @@ class PrefixCache(Generic[C]):
     def nbytes(self) -> int:
         """Bytes held now, at most `max_bytes`."""
         with self._lock:
-            return int(self._caches.currsize + self._logits.currsize)
+            return int(self._caches.nbytes + self._logits.currsize)
 
     def logits(self, token_ids: Sequence[int]) -> NDArray[np.float32] | None:
         """The logits (vocab_size,) after exactly these tokens, when they are still here."""
@@ -54,8 +55,7 @@ class PrefixCache(Generic[C]):
         with self._lock:
             for shorter in [known for known in self._caches if key.startswith(known)]:
                 del self._caches[shorter]
-            if cache.nbytes <= self._caches.maxsize:
-                self._caches[key] = cache
+            self._caches[key] = cache
             if logits.nbytes <= self._logits.maxsize:
                 self._logits[key] = logits
 

@@ -25,9 +25,10 @@ class TorchCache:
     length: int
 
     @property
-    def nbytes(self) -> int:
-        """Memory of the tensors behind this handle."""
-        return sum(tensor.untyped_storage().nbytes() for pair in self.layers for tensor in pair)
+    def memory(self) -> dict[int, int]:
+        """Bytes of each tensor's storage, by its address; handles that were shortened share them."""
+        storages = [tensor.untyped_storage() for pair in self.layers for tensor in pair]
+        return {storage.data_ptr(): storage.nbytes() for storage in storages}
 
     def shortened(self, length: int) -> "TorchCache":
         """The same for the first `length` tokens; nothing is copied."""

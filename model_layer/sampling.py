@@ -30,9 +30,13 @@ def probabilities(
     if temperature == 0:
         return _greedy(values)
     p = _softmax(values, temperature)
-    if 0 < top_k < p.size or top_p < 1:
-        order = rank_order(p)
-        p[order[_kept(p[order], top_k, top_p) :]] = 0
+    if not (top_k or top_p < 1 or min_p):
+        return p
+    count = top_k or p.size
+    if top_p < 1:
+        count = _nucleus_size(np.sort(p)[::-1][:count], top_p)
+    if count < p.size:
+        p = np.where(_first(p, count), p, 0)
     if min_p > 0:
         p[p < min_p * p.max()] = 0
     return np.asarray(p / p.sum())
@@ -47,9 +51,13 @@ def log_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
 
 def rank_order(p: NDArray[np.float64]) -> NDArray[np.intp]:
     """Token ids by falling probability, ties by id: the token of rank 1 comes first. (vocab_size,) -> (vocab_size,)."""
-    possible = np.flatnonzero(p)
-    order = possible[_falling(p[possible])]
-    return np.concatenate([order, np.flatnonzero(p == 0)])
+    return np.argsort(-p, kind="stable")
+
+
+def first_ranks(p: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """`rank_order(p)[:count]`; of a few ranks in a tenth of the time, as only they are put in order."""
+    first = np.flatnonzero(_first(p, count))
+    return first[rank_order(p[first])]
 
 
 def draw_rank(cumulative: NDArray[np.float64], u: ArrayLike) -> NDArray[np.intp]:
@@ -102,10 +110,17 @@ def _falling(p: NDArray[np.float64]) -> NDArray[np.intp]:
     return order
 
 
-def _kept(ranked: NDArray[np.float64], top_k: int, top_p: float) -> int:
-    """How many of the likeliest tokens stay. Ranked [0.5, 0.3, 0.1, 0.1], top_k 3, top_p 0.8: sums 0.56, 0.89, 1.0, so 2."""
-    count = top_k if 0 < top_k < ranked.size else ranked.size
-    if top_p == 1:
-        return count
-    cumulative = np.cumsum(ranked[:count])
-    return min(count, int(np.searchsorted(cumulative / cumulative[-1], top_p, side="left")) + 1)
+def _first(p: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+    """Whether each token is among the `count` likeliest, of equals the lower ids."""
+    possible = p[p > 0]  # thousands of zeros, as filters leave them, would make the partition slow
+    last = possible.size - count
+    least = np.partition(possible, last)[last] if last > 0 else 0.0
+    first: NDArray[np.bool_] = p > least
+    first[np.flatnonzero(p == least)[: count - np.count_nonzero(first)]] = True
+    return first
+
+
+def _nucleus_size(ranked: NDArray[np.float64], top_p: float) -> int:
+    """How many of the likeliest hold top_p of all. Ranked [0.5, 0.3, 0.1], top_p 0.8: shares 0.56, 0.89, 1.0, so 2."""
+    cumulative = np.cumsum(ranked)
+    return min(ranked.size, int(np.searchsorted(cumulative / cumulative[-1], top_p, side="left")) + 1)

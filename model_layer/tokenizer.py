@@ -1,44 +1,50 @@
-"""Text to token ids and back, exactly. A token is a run of bytes; only whole sequences are text (Radford 2019, section 2.2)."""
+"""Text to token ids and back, exactly. A token is a run of bytes; only whole sequences are text (Radford 2019, section 2.2).
 
+Only the cut of a text into pieces, whose pattern needs all of Unicode, is the tokenizers library's. Its whole tokenizer gives
+the same ids, but builds for many times as long, which every start would wait for.
+"""
+
+import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 
-import tokenizers
-from tokenizers import decoders, models, pre_tokenizers
+from tokenizers import pre_tokenizers
 
-from model_layer.errors import ModelNotLoadableError
-
-END_OF_TEXT = "<|endoftext|>"
-TOKENIZER_FILE = "tokenizer.json"
+from model_layer.byte_pairs import merged, ranks_of
+from model_layer.token_table import TokenTable
+from model_layer.vocabulary import Vocabulary, alphabet
 
 
 class Tokenizer:
-    """The byte-level BPE of a folder: its `tokenizer.json`, or else its `vocab.json` and `merges.txt`.
+    """The byte-level BPE of a folder: of its index, or else its `tokenizer.json`, or else its `vocab.json` and `merges.txt`.
 
-    Raises ModelNotLoadableError when they are missing, damaged or not byte-level.
+    Raises ModelNotLoadableError when they are missing, damaged or not GPT-2's kind of BPE.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._bpe = _read(folder)
-        if not isinstance(self._bpe.decoder, decoders.ByteLevel):
-            raise ModelNotLoadableError(f"the tokenizer in {folder} is not byte-level")
-        self._bpe.no_truncation()
-        self._bpe.no_padding()
-        self._special = {index: token.content.encode() for index, token in self._bpe.get_added_tokens_decoder().items()}
+        table = TokenTable.read(folder) or Vocabulary.read(folder).table()
+        self._table = table
+        self._pieces = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        self._byte_ids = dict(zip(alphabet(), table.byte_ids.tolist(), strict=True))
+        self._ranks, self._results = ranks_of(table.merges), table.merges[:, 2].tolist()
+        self._special = {table.token_bytes(token_id).decode(): token_id for token_id in table.special_ids.tolist()}
+        self._bytes: dict[int, bytes] = {}
 
     @property
     def vocab_size(self) -> int:
         """The number of tokens, special ones included."""
-        return self._bpe.get_vocab_size(with_added_tokens=True)
-
-    def save(self, path: Path) -> None:
-        """Write it as one standard `tokenizer.json`. Raises OSError, which the tokenizer's own `save` does not."""
-        path.write_text(self._bpe.to_str(), encoding="utf-8")
+        return len(self._table.token_ids)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of the text. `<|endoftext|>` in it is that one token. The text holds no lone surrogates."""
-        return self._bpe.encode(text, add_special_tokens=False).ids
+        token_ids: list[int] = []
+        for part in self._special_pattern.split(text):
+            if part in self._special:
+                token_ids.append(self._special[part])
+            else:
+                token_ids.extend(self._encoded(part))
+        return token_ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of a whole sequence; bytes that are not UTF-8 show as U+FFFD."""
@@ -46,48 +52,17 @@ class Tokenizer:
 
     def token_bytes(self, token_id: int) -> bytes:
         """The exact bytes of one token; none for an id to which the tokenizer gives no token."""
-        special = self._special.get(token_id)
-        if special is not None:
-            return special
-        spelling = self._bpe.id_to_token(token_id)
-        return b"" if spelling is None else _bytes_of(spelling)
+        known = self._bytes.get(token_id)
+        if known is None:
+            known = self._bytes[token_id] = self._table.token_bytes(token_id)
+        return known
 
+    def _encoded(self, text: str) -> list[int]:
+        """The ids of a text without special tokens."""
+        pieces = ([self._byte_ids[character] for character in piece] for piece, _ in self._pieces.pre_tokenize_str(text))
+        return [token_id for piece in pieces for token_id in merged(piece, self._ranks, self._results)]
 
-def _read(folder: Path) -> tokenizers.Tokenizer:
-    if not folder.is_dir():
-        raise ModelNotLoadableError(f"{folder} is not a folder")
-    path = folder / TOKENIZER_FILE
-    if not path.exists():
-        return _from_vocabulary(folder)
-    try:
-        return tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception for every kind of damage
-        raise ModelNotLoadableError(f"{path} is not a tokenizer") from error
-
-
-def _from_vocabulary(folder: Path) -> tokenizers.Tokenizer:
-    try:
-        bpe = models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    except Exception as error:  # as above
-        raise ModelNotLoadableError(f"{folder} has neither a tokenizer.json nor a good vocab.json and merges.txt") from error
-    tokenizer = tokenizers.Tokenizer(bpe)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([END_OF_TEXT])
-    return tokenizer
-
-
-@lru_cache(maxsize=1)
-def _byte_of_character() -> dict[str, int]:
-    """GPT-2's alphabet: a byte that prints stands for itself, the n-th of the others is spelled U+0100 + n."""
-    printing = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = [byte for byte in range(256) if byte not in printing]
-    return {chr(byte): byte for byte in printing} | {chr(256 + n): byte for n, byte in enumerate(others)}
-
-
-def _bytes_of(spelling: str) -> bytes:
-    alphabet = _byte_of_character()
-    try:
-        return bytes([alphabet[character] for character in spelling])
-    except KeyError as error:
-        raise ModelNotLoadableError("the tokenizer has a token outside the byte-level alphabet") from error
+    @cached_property
+    def _special_pattern(self) -> re.Pattern[str]:
+        longest_first = sorted(self._special, key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, longest_first))})" if longest_first else r"(?!)")

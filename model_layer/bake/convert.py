@@ -20,7 +20,7 @@ from model_layer.bake.sources import CONFIG, OPTIONAL, TOKENIZER, WEIGHTS
 from model_layer.config import Gpt2Config
 from model_layer.errors import BakeError
 from model_layer.quantization import GROUP, quantized, rows_at_once
-from model_layer.tokenizer import Tokenizer
+from model_layer.vocabulary import Vocabulary
 from model_layer.weights import INT8, SCALES, Tensor, Weights, expected_shapes, quantized_axis
 
 PIECE_ELEMENTS = 2**22
@@ -35,10 +35,7 @@ def write_model(source: Path, target: Path, config: Gpt2Config, dtype: str) -> N
     damaged, OSError when the disk is full.
     """
     (target / CONFIG).write_text(json.dumps(_config_of(source, dtype), indent=2) + "\n", encoding="utf-8")
-    if (source / TOKENIZER).is_file():
-        shutil.copyfile(source / TOKENIZER, target / TOKENIZER)
-    else:
-        Tokenizer(source).save(target / TOKENIZER)
+    _write_tokenizer(source, target)
     if (source / OPTIONAL).is_file():
         shutil.copyfile(source / OPTIONAL, target / OPTIONAL)
     weights = Weights.open(source, config)
@@ -65,6 +62,17 @@ def write_weights(path: Path, weights: Weights, tensors: Sequence[StoredTensor],
         for tensor in tensors:
             for piece in _pieces(weights, tensor):
                 progress(file.write(piece.tobytes()))
+
+
+def _write_tokenizer(source: Path, target: Path) -> None:
+    """The standard file and the index of it."""
+    vocabulary = Vocabulary.read(source)
+    if (source / TOKENIZER).is_file():
+        shutil.copyfile(source / TOKENIZER, target / TOKENIZER)
+    else:
+        vocabulary.save(target / TOKENIZER)
+        vocabulary = Vocabulary.read(target)
+    vocabulary.table().write(target)
 
 
 def _config_of(source: Path, dtype: str) -> dict[str, Any]:

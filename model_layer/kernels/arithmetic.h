@@ -35,7 +35,7 @@ INLINE int starts_line(const int type, int64_t index)
 /* The last numbers of a row, fewer than a vector; zeros follow. */
 INLINE vec some_weights(const int type, const void *weight, int64_t index, int64_t count)
 {
-    char buffer[WIDTH * sizeof(float)] = {0};
+    float buffer[WIDTH] = {0};
     memcpy(buffer, at(type, weight, index), (size_t)(count * bytes_of(type)));
     return weights(type, buffer, 0);
 }
@@ -56,6 +56,12 @@ INLINE void store_some(float *p, vec a, int64_t count)
     memcpy(p, buffer, (size_t)count * sizeof(float));
 }
 
+/* The nearest number that float16 holds. One beyond 65,504 would be infinite, and times a weight of 0 not a number. */
+INLINE vec within_half(vec a)
+{
+    return minimum(broadcast(65504.0f), maximum(broadcast(-65504.0f), a));
+}
+
 INLINE int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -65,7 +71,7 @@ INLINE int64_t least(int64_t a, int64_t b)
 static inline vec exponential(vec x)
 {
     static const float factors[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
-    x = minimum(maximum(x, broadcast(-87.0f)), broadcast(88.0f));
+    x = minimum(broadcast(88.0f), maximum(broadcast(-87.0f), x)); /* in this order what is not a number stays so */
     vec n = rounded(multiply(x, broadcast(1.44269504f)));
     vec r = fused(n, broadcast(-0.693359375f), x); /* ln 2 in two parts: n times the first is exact */
     r = fused(n, broadcast(2.12194440e-4f), r);

@@ -13,12 +13,12 @@ static void remember(const struct attention *a, int64_t span, int64_t head)
         char *keys = (char *)a->keys[page] + offset, *values = (char *)a->values[page] + offset;
         for (int64_t d = 0; d < a->head_width; d += WIDTH) {
             int64_t count = least(WIDTH, a->head_width - d);
-            char numbers[WIDTH * sizeof(float)];
+            float numbers[WIDTH];
             if (a->type == FLOAT16) {
-                store_f16((uint16_t *)(void *)numbers, load_some(key + d, count));
+                store_f16((uint16_t *)numbers, within_half(load_some(key + d, count)));
                 for (int64_t i = 0; i < count; i++)
-                    memcpy(keys + ((d + i) * PAGE_TOKENS + slot) * 2, numbers + i * 2, 2);
-                store_f16((uint16_t *)(void *)numbers, load_some(value + d, count));
+                    memcpy(keys + ((d + i) * PAGE_TOKENS + slot) * 2, (uint16_t *)numbers + i, 2);
+                store_f16((uint16_t *)numbers, within_half(load_some(value + d, count)));
             } else {
                 for (int64_t i = 0; i < count; i++)
                     memcpy(keys + ((d + i) * PAGE_TOKENS + slot) * 4, key + d + i, 4);

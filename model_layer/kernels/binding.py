@@ -13,6 +13,7 @@ from model_layer.kernels import LIBRARY
 from model_layer.kv_cache import PAGE_TOKENS
 from model_layer.quantization import GROUP
 
+FLOAT32 = np.dtype(np.float32)
 TYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.int8): 2}
 IDENTITY, GELU_TANH = 0, 1
 
@@ -115,7 +116,7 @@ def paths(loaded: ctypes.CDLL) -> list[str]:
 
 def rows_address(rows: NDArray[np.float32], width: int) -> int:
     """Where the numbers of (tokens, width) lie. Raises ValueError, TypeError or BufferError for what kernels cannot use."""
-    if rows.dtype.char != "f" or rows.ndim != 2 or rows.shape[1] != width:
+    if rows.dtype != FLOAT32 or rows.ndim != 2 or rows.shape[1] != width:
         raise ValueError(f"kernels need rows of {width} float32 numbers")
     return ctypes.addressof(
         c_char.from_buffer(rows.data)

@@ -3,10 +3,10 @@
 enum {
     PANEL = TILE_VECTORS * WIDTH, /* columns of a panel of converted weights */
     PANEL_BLOCK = 8 * PANEL,      /* columns converted at once: long runs of memory, and their floats stay in cache */
-    STREAM_BLOCK = 768,          /* columns whose sums stay in the first-level cache */
-    STREAM_ROWS = 8,
-    STREAM_DEPTH = 8,              /* rows of the weight that are read side by side */
-    PREFETCH_ROWS = 16,
+    PREFETCH_ROWS = 16,           /* how far ahead of a conversion */
+    STREAM_ROWS = 8,              /* rows of x that are multiplied as the weight streams by */
+    STREAM_DEPTH = 8,             /* rows of the weight that are read side by side */
+    STREAM_BLOCK = 768,           /* columns whose sums stay in the first-level cache */
 };
 
 /* y (real_rows, vectors) += scales * (x (real_rows, depth) @ weight (depth, vectors)), the sums in registers. Where there are fewer

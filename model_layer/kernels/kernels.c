@@ -37,9 +37,11 @@ static int x86_paths(const struct path *usable[])
     if (!__get_cpuid(1, &a, &b, &features, &d) || !(features & bit_OSXSAVE) || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
         return 0;
     state = saved_state();
+    if (!(features & bit_FMA) || !(features & bit_F16C))
+        return 0;
     if (b & bit_AVX512F && (state & AVX512_STATE) == AVX512_STATE)
         usable[count++] = &avx512_path;
-    if (b & bit_AVX2 && features & bit_FMA && features & bit_F16C && (state & AVX_STATE) == AVX_STATE)
+    if (b & bit_AVX2 && (state & AVX_STATE) == AVX_STATE)
         usable[count++] = &avx2_path;
     return count;
 }

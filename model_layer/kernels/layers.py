@@ -26,7 +26,7 @@ from model_layer.kernels.binding import (
 )
 from model_layer.layers import Attention, Linear, Rows, Span, attention_scale
 from model_layer.layers import Normalisation as NormalisationLayer
-from model_layer.quantization import Quantized
+from model_layer.quantization import Axis, Quantized, scales_shape
 from model_layer.weights import Weight
 
 
@@ -39,11 +39,11 @@ class KernelLayers:
 
     def linear(self, weight: Weight, bias: NDArray[np.float32], activation: str | None = None) -> Linear:
         """A layer whose weight lies as (in, out)."""
-        return KernelLinear(self._library.kernels_columns, weight, weight.shape, bias, activation)
+        return KernelLinear(self._library.kernels_columns, weight, weight.shape, bias, activation, contracted=0)
 
     def head(self, weight: Weight) -> Linear:
         """A layer whose weight lies as (out, in)."""
-        return KernelLinear(self._library.kernels_dots, weight, weight.shape[::-1], None, None)
+        return KernelLinear(self._library.kernels_dots, weight, weight.shape[::-1], None, None, contracted=1)
 
     def normalisation(self, gain: NDArray[np.float32], bias: NDArray[np.float32], epsilon: float) -> NormalisationLayer:
         """Layer normalisation with these gains and biases."""
@@ -55,10 +55,17 @@ class KernelLayers:
 
 
 class KernelLinear:
-    """`shape` is (in, out), whichever way the weight lies."""
+    """`shape` is (in, out), whichever way the weight lies; `contracted` is its axis of inputs."""
 
     def __init__(
-        self, kernel: Any, weight: Weight, shape: tuple[int, ...], bias: NDArray[np.float32] | None, activation: str | None
+        self,
+        kernel: Any,
+        weight: Weight,
+        shape: tuple[int, ...],
+        bias: NDArray[np.float32] | None,
+        activation: str | None,
+        *,
+        contracted: Axis,
     ) -> None:
         self._kernel = kernel
         self._inputs, self._outputs = shape
@@ -68,7 +75,9 @@ class KernelLinear:
         self._activation = None if activation is None or kernel_has_it else ACTIVATIONS[activation]
         self._matrix = Matrix(
             weight=address(numbers, numbers.dtype.type, weight.shape),
-            scales=address(weight.scales, np.float32, weight.scales.shape) if isinstance(weight, Quantized) else None,
+            scales=address(weight.scales, np.float32, scales_shape(weight.shape, contracted))
+            if isinstance(weight, Quantized)
+            else None,
             bias=None if bias is None else address(bias, np.float32, (self._outputs,)),
             inputs=self._inputs,
             outputs=self._outputs,

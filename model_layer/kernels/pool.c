@@ -98,14 +98,24 @@ void in_parallel(void (*work)(const void *, int64_t, int64_t), const void *task,
     pthread_mutex_unlock(&one_caller);
 }
 
+static pthread_key_t scratch_of_thread;
+
+static void make_key(void)
+{
+    if (pthread_key_create(&scratch_of_thread, free)) /* what a thread had goes when it ends: servers start many */
+        abort();
+}
+
 float *scratch(size_t floats)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Thread_local float *memory;
     static _Thread_local size_t room;
     if (room < floats) {
+        pthread_once(&once, make_key);
         free(memory);
         memory = malloc(floats * sizeof(float));
-        if (!memory)
+        if (!memory || pthread_setspecific(scratch_of_thread, memory))
             abort();
         room = floats;
     }

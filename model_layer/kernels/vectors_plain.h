@@ -19,14 +19,7 @@ static inline vec rounded(vec a) { return nearbyintf(a); }
 static inline float sum(vec a) { return a; }
 static inline float greatest(vec a) { return a; }
 static inline vec load_i8(const int8_t *p) { return *p; }
-
-static inline vec two_to_the(vec n) /* a whole number from -126 to 127 */
-{
-    int32_t bits = ((int32_t)n + 127) * (1 << 23);
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return power;
-}
+static inline vec two_to_the(vec n) { return exp2f(n); }
 
 static inline vec load_f16(const uint16_t *p) /* the bits move 13 places; a product sets the exponent right, subnormals too */
 {
@@ -36,7 +29,7 @@ static inline vec load_f16(const uint16_t *p) /* the bits move 13 places; a prod
     return value * 0x1p112f;
 }
 
-static inline void store_f16(uint16_t *p, vec a) /* to the nearest, ties to even; beyond 65,504 to infinity */
+static inline void store_f16(uint16_t *p, vec a) /* to the nearest, ties to even; 65,504 at most */
 {
     uint32_t bits, sign, rounded_bits;
     memcpy(&bits, &a, sizeof bits);
@@ -44,8 +37,6 @@ static inline void store_f16(uint16_t *p, vec a) /* to the nearest, ties to even
     bits &= 0x7fffffff;
     if (bits > 0x7f800000)
         rounded_bits = 0x7e00; /* not a number */
-    else if (bits >= 0x477ff000)
-        rounded_bits = 0x7c00;
     else if (bits < 0x38800000) { /* subnormal: the float's own adder rounds at 2^-24 */
         float magnitude;
         memcpy(&magnitude, &bits, sizeof magnitude);

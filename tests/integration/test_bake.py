@@ -17,6 +17,7 @@ from model_layer.bake.sources import CATALOGUE, PinnedModel
 from model_layer.bake.verify import file_records, holds
 from model_layer.language_model import LanguageModel
 from model_layer.manifest import Manifest
+from model_layer.token_table import TokenTable
 from tests.integration.bake_command import (
     REPOSITORY,
     bake_quickly,
@@ -53,6 +54,7 @@ def test_manifest_describes_the_model(baked: Path) -> None:
     assert (manifest.vocab_size, manifest.context_window) == (config["vocab_size"], config["n_positions"])
     assert manifest.parameters == sum(p.numel() for p in GPT2LMHeadModel.from_pretrained(baked).parameters())
     assert set(manifest.files) | {"manifest.json"} == set(files_in(baked))
+    assert TokenTable.read(baked) is not None
     assert holds(manifest, baked)
 
 
@@ -115,11 +117,12 @@ def test_untied_head_is_kept(tmp_path: Path) -> None:
 
 
 def test_vocabulary_and_merges(source: Path, tmp_path: Path) -> None:
-    """A folder with vocab.json and merges.txt alone bakes to a tokenizer.json that gives the same token ids."""
+    """A folder with vocab.json and merges.txt alone bakes to a tokenizer.json, and its index, that give the same token ids."""
     shutil.copytree(source, tmp_path / "old")
     split_tokenizer(tmp_path / "old")
     assert bake_quickly(tmp_path / "old", tmp_path / "fox").returncode == 0
     assert set(files_in(tmp_path / "fox")) >= {"tokenizer.json"}
+    assert TokenTable.read(tmp_path / "fox") is not None
     ours, theirs = LanguageModel.open(tmp_path / "fox"), LanguageModel.open(source)
     for text in (*SENTENCES, "café \U0001f600<|endoftext|>\n\x00"):
         assert ours.encode(text) == theirs.encode(text)

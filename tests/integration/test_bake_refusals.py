@@ -93,7 +93,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda s: (s / WEIGHTS).unlink(), "has no model.safetensors"),
     "no configuration": (lambda s: (s / CONFIG).unlink(), "has no config.json"),
     "no tokenizer": (lambda s: (s / "tokenizer.json").unlink(), "has no tokenizer"),
-    "broken tokenizer": (lambda s: cut(s / "tokenizer.json", 900), "is not a tokenizer"),
+    "broken tokenizer": (lambda s: cut(s / "tokenizer.json", 900), "source cannot be read"),
     "broken configuration": (lambda s: cut(s / CONFIG, 50), "is not JSON"),
     "pickled weights": (lambda s: (s / WEIGHTS).rename(s / "pytorch_model.bin"), "pickle"),
     "pickle under another name": (lambda s: (s / WEIGHTS).write_bytes(pickle.dumps([1] * 99)), "pickle"),

@@ -2,8 +2,11 @@
 
 import ctypes
 import multiprocessing
+import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -183,8 +186,28 @@ def test_attention_has_the_same_bits_in_every_company(library: ctypes.CDLL, dtyp
     np.testing.assert_array_equal(batch, np.concatenate([alone[:90], alone[:1], alone]))
 
 
+def test_a_later_token_never_changes_an_earlier_one(library: ctypes.CDLL) -> None:
+    """Not even one whose keys and values are beyond the range of float16."""
+    mixed = random((40, 3 * WIDE.width))
+    alone = attended(KernelLayers(library, FLOAT16), WIDE, mixed, [40])
+    mixed[20:] *= 1e6
+    np.testing.assert_array_equal(attended(KernelLayers(library, FLOAT16), WIDE, mixed, [40])[:20], alone[:20])
+
+
+def test_what_is_not_a_number_stays_so(library: ctypes.CDLL) -> None:
+    """A damaged input shows in the result, whatever the activation, and is never made into an ordinary number."""
+    layer = KernelLayers(library, FLOAT32).linear(np.eye(8, dtype=np.float32), np.zeros(8, np.float32), "gelu_new")
+    rows = np.full((2, 8), np.nan, np.float32)
+    assert np.isnan(layer(rows)).all()
+    mixed = random((3, 3 * WIDE.width))
+    mixed[1, : WIDE.width] = np.nan
+    found = attended(KernelLayers(library, FLOAT32), WIDE, mixed, [3])
+    assert np.isnan(found[1]).all()
+    assert np.isfinite(found[[0, 2]]).all()
+
+
 def test_half_precision_rounds_as_numpy_does(library: ctypes.CDLL) -> None:
-    """What attention puts into a float16 page are NumPy's roundings, subnormal numbers, ties and infinity included."""
+    """What attention puts into a float16 page are NumPy's roundings, subnormal numbers and ties included; none is infinite."""
     config = Gpt2Config(layers=1, heads=1, width=8, inner_width=4, context_window=300, vocab_size=5, end_of_text_id=0)
     halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
     ties = (halves[:-1] + halves[1:]) / 2
@@ -195,8 +218,7 @@ def test_half_precision_rounds_as_numpy_does(library: ctypes.CDLL) -> None:
         cache = KvCache.empty(config, FLOAT16).extended(256)
         mixed = np.concatenate([np.zeros_like(rows), rows, rows], axis=1)
         KernelLayers(library, FLOAT16).attention(config, [Span(0, 256, 0, cache)])(0, mixed)
-        with np.errstate(over="ignore"):
-            expected = rows.astype(np.float16)
+        expected = np.clip(rows, -65504, 65504).astype(np.float16)
         keys = np.concatenate([page.keys[0, 0].T for page in cache.pages])
         values = np.concatenate([page.values[0, 0] for page in cache.pages])
         np.testing.assert_array_equal(keys.view(np.uint16), expected.view(np.uint16))
@@ -209,7 +231,14 @@ def test_nothing_of_a_wrong_shape_reaches_the_kernels(library: ctypes.CDLL) -> N
     layer = layers.linear(random((8, 6)), np.zeros(6, np.float32))
     frozen = random((2, 8))
     frozen.flags.writeable = False
-    for rows in (random((2, 7)), random((2, 8)).astype(np.float64), random((8, 2)).T, random((8,)), frozen):
+    for rows in (
+        random((2, 7)),
+        random((2, 8)).astype(np.float64),
+        random((8, 2)).T,
+        random((8,)),
+        random((2, 8)).astype(">f4"),
+        frozen,
+    ):
         with pytest.raises((ValueError, TypeError, BufferError)):
             layer(cast(Any, rows))
     for sums in (random((2, 5)), random((3, 6)), random((6, 2)).T):
@@ -218,6 +247,8 @@ def test_nothing_of_a_wrong_shape_reaches_the_kernels(library: ctypes.CDLL) -> N
     for make in (
         lambda: layers.linear(random((6, 8)).T, np.zeros(6, np.float32)),
         lambda: layers.linear(random((8, 6)), np.zeros(5, np.float32)),
+        lambda: layers.linear(quantized(random((1, 64)), 1), np.zeros(64, np.float32)),
+        lambda: layers.head(quantized(random((64, 1)), 0)),
         lambda: layers.normalisation(random((8,)), random((7,)), 1e-5),
         lambda: layers.normalisation(random((8,)), random((8,)), 1e-5)(random((2, 9))),
     ):
@@ -247,9 +278,14 @@ def test_many_callers_share_the_pool(library: ctypes.CDLL) -> None:
         list(pool.map(work, range(len(weights))))
 
 
+def threads_of_this_process() -> int:
+    """Those of the kernels and of everything else."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 def _product_in_child(connection: Any) -> None:
     layer = KernelLayers(built(), FLOAT32).linear(random((300, 700)), np.zeros(700, np.float32))
-    connection.send(layer(random((3, 300), 1)))
+    connection.send((layer(random((3, 300), 1)), threads_of_this_process()))
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # which is what is tested
@@ -261,5 +297,24 @@ def test_a_forked_child_computes(library: ctypes.CDLL) -> None:
     child = multiprocessing.get_context("fork").Process(target=_product_in_child, args=(theirs,))
     child.start()
     assert ours.poll(60), "the child hangs"
-    np.testing.assert_array_equal(ours.recv(), expected)
+    found, threads = ours.recv()
     child.join()
+    np.testing.assert_array_equal(found, expected)
+    assert threads >= 3
+
+
+def test_a_thread_that_ends_leaves_nothing_behind(library: ctypes.CDLL) -> None:
+    """Servers multiply in one short-lived thread after another: memory does not grow with their number."""
+    layer = KernelLayers(library, FLOAT32).linear(random((256, 2000)), np.zeros(2000, np.float32))
+    rows = random((64, 256), 1)
+
+    def memory_kb_after(threads: int) -> int:
+        for _ in range(threads):
+            one = threading.Thread(target=layer, args=(rows,))
+            one.start()
+            one.join()
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0])
+
+    before = memory_kb_after(20)
+    assert memory_kb_after(200) < before + 200 * 16  # a block of converted weights is 100 KB or more

@@ -71,11 +71,12 @@ def test_no_tokens_claim_nothing() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_memory_is_that_of_the_pages(dtype: str) -> None:
-    """`nbytes` is what the pages hold, and an undo lets go of those it does not need."""
+    """`memory` is what the pages hold, forks share theirs, and an undo lets go of those it does not need."""
     cache = grown(KvCache.empty(CONFIG, np.dtype(dtype)), list(range(40)))
-    assert cache.nbytes == sum(page.keys.nbytes + page.values.nbytes for page in cache.pages)
-    assert cache.shortened(PAGE_TOKENS).nbytes == cache.nbytes // 2
-    assert cache.shortened(0).nbytes == 0
+    assert sum(cache.memory.values()) == sum(page.keys.nbytes + page.values.nbytes for page in cache.pages)
+    assert len(cache.memory) == len(cache.pages) == 2
+    assert len(cache.memory.keys() & grown(cache.shortened(PAGE_TOKENS), [1]).memory.keys()) == 1
+    assert cache.shortened(0).memory == {}
 
 
 def test_a_sequence_ends_with_the_context_window() -> None:

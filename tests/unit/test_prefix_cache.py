@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_layer.prefix_cache import LOGITS_SHARE, PrefixCache
+from model_layer.shared_lru import SharedLru
 
 LOGITS = np.zeros(4, np.float32)
 AMPLE = 2**30
@@ -27,9 +28,31 @@ class Prefix:
         """How many tokens."""
         return len(self.token_ids)
 
+    @property
+    def memory(self) -> dict[int, int]:
+        """Nothing that another shares."""
+        return {id(self): self.nbytes}
+
     def shortened(self, length: int) -> "Prefix":
         """The first of them."""
         return Prefix(self.token_ids[:length], self.nbytes)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One of many that share 900 bytes and have 10 of their own."""
+
+    number: int
+    length: int = 0
+
+    @property
+    def memory(self) -> dict[int, int]:
+        """What is shared, and its own."""
+        return {-1: 900, self.number: 10}
+
+    def shortened(self, length: int) -> "Shared":
+        """The same."""
+        return Shared(self.number, length)
 
 
 def remember(cache: PrefixCache[Prefix], token_ids: Ids, nbytes: int = 100) -> None:
@@ -99,3 +122,24 @@ def test_a_longer_sequence_takes_its_prefixes_place() -> None:
     for length in range(1, 50):
         remember(cache, list(range(length)))
     assert cache.nbytes == 100 + 49 * LOGITS.nbytes
+
+
+def test_memory_that_is_shared_counts_once() -> None:
+    """Sequences that share a piece are all kept where one fits, and its bytes are free when the last of them goes."""
+    cache: SharedLru[Shared] = SharedLru(1000)
+    for number in range(10):
+        cache[bytes([number])] = Shared(number)
+    assert cache.nbytes == 900 + 10 * 10
+    assert len(list(cache)) == 10
+    for number in range(10):
+        del cache[bytes([number])]
+    assert cache.nbytes == 0
+
+
+def test_what_is_too_large_takes_no_others_place() -> None:
+    """A sequence larger than all room is not kept, and what shares nothing with it may be dropped but never miscounted."""
+    cache: SharedLru[Prefix] = SharedLru(250)
+    for key, nbytes in (b"a", 100), (b"b", 100), (b"a", 120), (b"c", 251):
+        cache[key] = Prefix((1,), nbytes)
+        assert cache.nbytes <= 250
+    assert b"c" not in list(cache)
