@@ -14,7 +14,10 @@ extern const struct path plain_path;
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { WORTH_A_THREAD = 1 << 17 }; /* multiply-adds: what takes less time than waking another thread */
+enum {
+    WORTH_A_THREAD = 1 << 17, /* multiply-adds: what takes less time than waking another thread */
+    FEW_ROWS = 8,             /* of x: the weight streams by, and reading it is the work */
+};
 
 static const struct path *path;
 static int threads = 1;
@@ -97,14 +100,26 @@ static int threads_for(int64_t multiply_adds)
     return multiply_adds < WORTH_A_THREAD ? 1 : threads;
 }
 
+/* Outputs: with few rows one long run of the weight for each thread, as memory likes it; with many, small pieces to share. */
+static int64_t chunk_of(const struct product *p)
+{
+    int64_t run = (p->matrix->out + threads - 1) / threads;
+    return p->rows > FEW_ROWS ? path->chunk : (run + path->chunk - 1) / path->chunk * path->chunk;
+}
+
+static void multiply(void (*work)(const void *, int64_t, int64_t), const struct product *p)
+{
+    in_parallel(work, p, p->matrix->out, chunk_of(p), threads_for(p->rows * p->matrix->in * p->matrix->out));
+}
+
 EXPORT void kernels_columns(const struct product *p)
 {
-    in_parallel(path->columns, p, p->matrix->out, path->chunk, threads_for(p->rows * p->matrix->in * p->matrix->out));
+    multiply(path->columns, p);
 }
 
 EXPORT void kernels_dots(const struct product *p)
 {
-    in_parallel(path->dots, p, p->matrix->out, path->chunk, threads_for(p->rows * p->matrix->in * p->matrix->out));
+    multiply(path->dots, p);
 }
 
 EXPORT void kernels_layer_norm(const struct normalisation *n, int64_t rows)
