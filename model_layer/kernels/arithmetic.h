@@ -32,17 +32,19 @@ INLINE int starts_line(const int type, int64_t index)
     return (index & (64 / bytes_of(type) - 1)) == 0;
 }
 
-/* The last numbers of a row, fewer than a vector; zeros follow. */
+/* A vector of a row that has `count` numbers left; where those are fewer than a vector, zeros follow. */
 INLINE vec some_weights(const int type, const void *weight, int64_t index, int64_t count)
 {
     float buffer[WIDTH] = {0};
+    if (count >= WIDTH)
+        return weights(type, weight, index);
     memcpy(buffer, at(type, weight, index), (size_t)(count * bytes_of(type)));
     return weights(type, buffer, 0);
 }
 
 INLINE vec load_some(const float *p, int64_t count)
 {
-    return count >= WIDTH ? load(p) : some_weights(FLOAT32, p, 0, count);
+    return some_weights(FLOAT32, p, 0, count);
 }
 
 INLINE void store_some(float *p, vec a, int64_t count)

@@ -2,6 +2,15 @@
 
 enum { QUERIES = 32 }; /* queries scored at once */
 
+/* Up to a vector of floats in the pages' type. */
+static void narrow(int32_t type, const float *from, int64_t count, float *to)
+{
+    if (type == FLOAT16)
+        store_f16((uint16_t *)to, within_half(load_some(from, count)));
+    else
+        store(to, load_some(from, count));
+}
+
 /* Puts the span's new keys and values of one head into its pages. */
 static void remember(const struct attention *a, int64_t span, int64_t head)
 {
@@ -14,16 +23,10 @@ static void remember(const struct attention *a, int64_t span, int64_t head)
         for (int64_t d = 0; d < a->head_width; d += WIDTH) {
             int64_t count = least(WIDTH, a->head_width - d);
             float numbers[WIDTH];
-            if (a->type == FLOAT16) {
-                store_f16((uint16_t *)numbers, within_half(load_some(key + d, count)));
-                for (int64_t i = 0; i < count; i++)
-                    memcpy(keys + ((d + i) * PAGE_TOKENS + slot) * 2, (uint16_t *)numbers + i, 2);
-                store_f16((uint16_t *)numbers, within_half(load_some(value + d, count)));
-            } else {
-                for (int64_t i = 0; i < count; i++)
-                    memcpy(keys + ((d + i) * PAGE_TOKENS + slot) * 4, key + d + i, 4);
-                memcpy(numbers, value + d, (size_t)count * sizeof(float));
-            }
+            narrow(a->type, key + d, count, numbers);
+            for (int64_t i = 0; i < count; i++)
+                memcpy(keys + ((d + i) * PAGE_TOKENS + slot) * size, (char *)numbers + i * size, (size_t)size);
+            narrow(a->type, value + d, count, numbers);
             memcpy(values + (slot * a->head_width + d) * size, numbers, (size_t)(count * size));
         }
     }

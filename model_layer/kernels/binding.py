@@ -118,9 +118,8 @@ def rows_address(rows: NDArray[np.float32], width: int) -> int:
     """Where the numbers of (tokens, width) lie. Raises ValueError, TypeError or BufferError for what kernels cannot use."""
     if rows.dtype != FLOAT32 or rows.ndim != 2 or rows.shape[1] != width:
         raise ValueError(f"kernels need rows of {width} float32 numbers")
-    return ctypes.addressof(
-        c_char.from_buffer(rows.data)
-    )  # refuses what is read-only or not contiguous; quicker than `ctypes.data`
+    # It refuses what is read-only or not contiguous, and is quicker than `ctypes.data`.
+    return ctypes.addressof(c_char.from_buffer(rows.data))
 
 
 def address(array: NDArray[Any], kind: type[np.generic], shape: tuple[int, ...]) -> int:

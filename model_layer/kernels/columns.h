@@ -90,8 +90,7 @@ INLINE void convert(const int type, const void *weight, int64_t stride, int64_t 
         int64_t padded = (width - n + WIDTH - 1) / WIDTH * WIDTH;
         float *last = panels + depth * n + k * padded;
         for (int64_t v = 0; v < padded; v += WIDTH)
-            store(last + v, width - n - v >= WIDTH ? weights(type, weight, k * stride + n + v)
-                                                   : some_weights(type, weight, k * stride + n + v, width - n - v));
+            store(last + v, some_weights(type, weight, k * stride + n + v, width - n - v));
     }
 }
 
@@ -120,8 +119,7 @@ INLINE void add_rows(const int type, const int rows, const int count, const floa
         for (int r = 0; r < rows; r++)
             here[r] = fresh ? broadcast(0.0f) : load(sums + r * STREAM_BLOCK + n);
         for (int i = 0; i < count; i++) {
-            vec numbers = width - n >= WIDTH ? weights(type, weight, i * stride + n)
-                                             : some_weights(type, weight, i * stride + n, width - n);
+            vec numbers = some_weights(type, weight, i * stride + n, width - n);
             for (int r = 0; r < rows; r++)
                 here[r] = fused(broadcast(row[r][i]), numbers, here[r]);
         }

@@ -6,7 +6,7 @@ enum { DOT_OUTPUTS = 4 }; /* rows of the weight that are read side by side */
 /* A vector of the weight's row `o`, inputs k and following, `count` of them. */
 INLINE vec scaled_weights(const int type, const void *weight, const float *scales, int64_t in, int64_t o, int64_t k, int64_t count)
 {
-    vec numbers = count >= WIDTH ? weights(type, weight, o * in + k) : some_weights(type, weight, o * in + k, count);
+    vec numbers = some_weights(type, weight, o * in + k, count);
     int64_t groups = (in + GROUP - 1) / GROUP;
     return scales ? multiply(numbers, broadcast(scales[o * groups + k / GROUP])) : numbers;
 }
