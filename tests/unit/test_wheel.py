@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import ArrayLike, NDArray
@@ -74,11 +74,16 @@ def test_slices_go_by_rank_down_to_the_threshold(wheel: Wheel) -> None:
     assert len(named) == MAX_SLICES or not ((left_out > 0) & (left_out >= wheel.settings.threshold)).any()
 
 
+@example(np.array([19, 0], np.float32), WheelSettings(threshold=0.0, temperature=0.5), 1)
 @given(logit_arrays, settings_values, st.integers(1, 40))
 def test_fewer_slices_are_the_first_of_them(logits: NDArray[np.float32], settings: WheelSettings, max_slices: int) -> None:
-    """A wheel cut to fewer slices has the first of them exactly as they were, and the rest of the mass in Other."""
+    """A wheel cut to fewer slices has the first of them as they were, short of the last arc, which is Other's, and the rest in Other."""
     whole, cut = (make_wheel(logits, settings, token_bytes, max_slices=most) for most in (MAX_SLICES, max_slices))
-    assert cut.token_slices == whole.token_slices[:max_slices]
+    last = 360 * BELOW_ONE if cut.other.token_count else 360.0
+    assert len(cut.token_slices) == min(len(whole.token_slices), max_slices)
+    for piece, same in zip(cut.token_slices, whole.token_slices, strict=False):
+        assert piece.token == same.token
+        assert (piece.start_angle, piece.end_angle) == (min(same.start_angle, last), min(same.end_angle, last))
     assert cut.total_above_threshold_probability + cut.other.total_probability == pytest.approx(1)
     assert cut.other.token_count - whole.other.token_count == len(whole.token_slices) - len(cut.token_slices)
 
