@@ -1,4 +1,4 @@
-"""What can go wrong with a wheel or a session. No HTTP here, and no message ever holds a student's text.
+"""What can go wrong with a wheel, a session or a job. No HTTP here, and no message ever holds a student's text.
 
 WheelError
 ├── InvalidRequestError          the request makes no sense for this session
@@ -14,7 +14,9 @@ WheelError
 ├── VersionConflictError         another write came first
 ├── IdempotencyKeyReusedError    the same key with another request
 ├── SessionBusyError             other writes came first, every time
-└── StoreUnavailableError        the session store does not answer
+├── JobNotFoundError             no such job, or it has expired
+├── JobCancelledError            a result came too late
+└── StoreUnavailableError        the store of sessions or jobs, or the queue, does not answer
 """
 
 
@@ -125,9 +127,25 @@ class SessionBusyError(WheelError):
         super().__init__("too many writes at once: try again shortly")
 
 
+class JobNotFoundError(WheelError):
+    """Raise when there is no such job, or none any more."""
+
+    def __init__(self) -> None:
+        """The same words for an unknown and an expired job."""
+        super().__init__("no such job: it does not exist or has expired")
+
+
+class JobCancelledError(WheelError):
+    """Raise when a result comes for a job that was cancelled."""
+
+    def __init__(self) -> None:
+        """Say why nothing was kept."""
+        super().__init__("the job was cancelled: it takes no more results")
+
+
 class StoreUnavailableError(WheelError):
-    """Raise when the session store does not answer in time."""
+    """Raise when a store or the queue does not answer in time."""
 
     def __init__(self) -> None:
         """Say that a retry is right."""
-        super().__init__("the session store does not answer: try again shortly")
+        super().__init__("the store does not answer: try again shortly")
