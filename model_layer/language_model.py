@@ -24,7 +24,7 @@ from model_layer.kernels.binding import library
 from model_layer.kernels.layers import KernelLayers
 from model_layer.kernels.reading_ahead import read_ahead
 from model_layer.kv_cache import PAGE_TOKENS
-from model_layer.network import Continuation, Network
+from model_layer.network import Continuation, Network, Pass
 from model_layer.numpy_layers import NumpyLayers
 from model_layer.prefix_cache import PrefixCache
 from model_layer.tokenizer import Tokenizer
@@ -138,6 +138,16 @@ class LanguageModel:
         """Logits (rows, vocab_size) of hidden states (rows, width)."""
         with self._turn():
             return self._network.logits(hidden)
+
+    def empty_cache(self) -> Any:
+        """The network's cache of no tokens, from which `advance` begins."""
+        return self._network.empty_cache()
+
+    def advance(self, batch: Sequence[Continuation[Any]]) -> Pass[Any]:
+        """One forward pass for sequences whose caches the caller keeps; hidden states (sequences, width) of their last tokens."""
+        with self._turn():
+            self._count(sum(len(one.new_ids) for one in batch))
+            return self._network.forward(batch)
 
     def _checked(self, token_ids: Sequence[int]) -> Ids:
         if not len(token_ids):

@@ -49,14 +49,14 @@ class PrefixCache(Generic[C]):
                     best, shared = candidate, _shared_tokens(candidate, key)
             return None if best is None else self._caches[best].shortened(shared)
 
-    def remember(self, token_ids: Sequence[int], cache: C, logits: NDArray[np.float32]) -> None:
+    def remember(self, token_ids: Sequence[int], cache: C, logits: NDArray[np.float32] | None = None) -> None:
         """Keep what one sequence's pass gave. Its known prefixes go: the longer cache serves in their place."""
         key = _key(token_ids)
         with self._lock:
             for shorter in [known for known in self._caches if key.startswith(known)]:
                 del self._caches[shorter]
             self._caches[key] = cache
-            if logits.nbytes <= self._logits.maxsize:
+            if logits is not None and logits.nbytes <= self._logits.maxsize:
                 self._logits[key] = logits
 
 

@@ -1,15 +1,16 @@
-"""Sessions and turns as flat records of text and integers, the same for every store.
+"""Sessions, turns and jobs as flat records of text and integers, the same for every store.
 
 Floats travel as JSON text, whose shortest decimal form Python reads back to the very same double.
 """
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, TypedDict
 
+from handler.jobs.job import Job
 from handler.wheel.session import Draw, Session, Turn, WheelSettings
 
 Clock = Callable[[], datetime]
@@ -91,6 +92,20 @@ def turn_from(text: str) -> Turn:
             "draw": None if draw is None else Draw(**draw),
         }
     )
+
+
+def job_record(job: Job) -> dict[str, str | int | None]:
+    """The record that `job_from` turns back into an equal job. The time is ISO 8601 with its offset, a flag is 0 or 1."""
+    plain = {"created_at": job.created_at.isoformat(), "enqueued": int(job.enqueued), "cancelled": int(job.cancelled)}
+    return asdict(job) | plain
+
+
+def job_from(record: Mapping[str, Any]) -> Job:
+    """The job a record was made of. What the record has beside a job's fields is left out, and what it lacks is None."""
+    values: dict[str, Any] = {field.name: record.get(field.name) for field in fields(Job)}
+    values["created_at"] = datetime.fromisoformat(values["created_at"])
+    values["enqueued"], values["cancelled"] = bool(values["enqueued"]), bool(values["cancelled"])
+    return Job(**values)
 
 
 def _compact(value: Sequence[int | str] | dict[str, Any] | None) -> str:

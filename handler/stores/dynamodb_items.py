@@ -53,8 +53,7 @@ def head_item(session: Session) -> Item:
 
 def session_of(item: FoundItem) -> Session:
     """The session of a head item."""
-    record = {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
-    return session_from(cast(SessionRecord, record))
+    return session_from(cast(SessionRecord, record_of(item)))
 
 
 def turn_item(session_id: str, turn: Turn, *, expires_at_epoch_s: int) -> Item:
@@ -90,6 +89,11 @@ def answer_of(item: FoundItem) -> StoredAnswer:
 def is_live(item: FoundItem, now: int) -> bool:
     """Whether the item is there (a missing one is empty) and has not expired."""
     return bool(item) and int(item["expires_at_epoch_s"]["N"]) > now
+
+
+def record_of(item: FoundItem) -> dict[str, str | int]:
+    """The texts and integers of an item, its key among them."""
+    return {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
 
 
 def attribute(value: str | int) -> "AttributeValueTypeDef":

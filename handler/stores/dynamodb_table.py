@@ -1,24 +1,24 @@
-"""Requests to one DynamoDB table, and the one place where botocore's errors are translated."""
+"""Requests to one DynamoDB table, repeated where DynamoDB asks for that."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from secrets import SystemRandom
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from handler.stores.aws_errors import PAUSES_S, translated, wait_about
 from handler.stores.dynamodb_items import FoundItem, Item
 from handler.wheel.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef, WriteRequestUnionTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        KeysAndAttributesTypeDef,
+        TransactWriteItemTypeDef,
+        WriteRequestUnionTypeDef,
+    )
 
-_BATCH_SIZE = 25
-# The mean wait after each attempt of what DynamoDB gives back to the caller to repeat, which its SDK does not.
-_PAUSES_S = (0.025, 0.05, 0.1, 0.2, 0.4)
+_WRITES_A_BATCH = 25
+_READS_A_BATCH = 100
 
 
 class ConditionsFailedError(Exception):
@@ -32,10 +32,11 @@ class ConditionsFailedError(Exception):
 class DynamoDbTable:
     """The table `name`. Every method raises StoreUnavailableError when DynamoDB fails, throttles or does not answer."""
 
-    def __init__(self, name: str, *, connect: Callable[[], "DynamoDBClient"]) -> None:
-        """`connect` is called with the first request."""
+    def __init__(self, name: str, *, connect: Callable[[], "DynamoDBClient"], pauses_s: Sequence[float] = PAUSES_S) -> None:
+        """`connect` is called with the first request. There is an attempt, and a mean wait after it, for each of `pauses_s`."""
         self._name = name
         self._connect = connect
+        self._pauses_s = pauses_s
 
     @cached_property
     def _client(self) -> "DynamoDBClient":
@@ -43,59 +44,79 @@ class DynamoDbTable:
 
     def get(self, key: Item) -> FoundItem:
         """The item, read consistently; empty when there is none."""
-        with _translated():
+        with translated():
             return self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item", {})
 
-    def between(self, first: Item, last: Item) -> list[FoundItem]:
-        """The items of one partition from the key `first` to the key `last`, in order, read consistently."""
-        with _translated():
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._name,
-                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-                ExpressionAttributeValues={":pk": first["pk"], ":first": first["sk"], ":last": last["sk"]},
-                ConsistentRead=True,
-            )
-            return [item for page in pages for item in page["Items"]]
+    def get_all(self, keys: Sequence[Item], *, keys_only: bool = False) -> list[FoundItem]:
+        """The items that there are of these keys, which are all different, in any order, read consistently."""
+        wanted: KeysAndAttributesTypeDef = {"Keys": (), "ConsistentRead": True}
+        if keys_only:
+            wanted["ProjectionExpression"] = "pk, sk"
+        batches = [keys[start : start + _READS_A_BATCH] for start in range(0, len(keys), _READS_A_BATCH)]
+        return [item for batch in batches for item in self._get_batch({**wanted, "Keys": batch})]
 
-    def keys(self, partition: "AttributeValueTypeDef", *, without: str) -> list[FoundItem]:
-        """The keys of all items of a partition that have no attribute `without`, read consistently."""
-        with _translated():
+    def _get_batch(self, wanted: "KeysAndAttributesTypeDef") -> list[FoundItem]:
+        found: list[FoundItem] = []
+        left: Mapping[str, KeysAndAttributesTypeDef] = {self._name: wanted}
+        for pause_s in self._pauses_s:
+            with translated():
+                answer = self._client.batch_get_item(RequestItems=left)
+            found += answer["Responses"].get(self._name, [])
+            left = cast("Mapping[str, KeysAndAttributesTypeDef]", answer["UnprocessedKeys"])
+            if not left:
+                return found
+            wait_about(pause_s)
+        raise StoreUnavailableError
+
+    def between(self, first: Item, last: Item, *, limit: int | None = None) -> list[FoundItem]:
+        """The items of one partition from the key `first` to the key `last`, the first `limit` of them, in order."""
+        values = {":pk": first["pk"], ":first": first["sk"], ":last": last["sk"]}
+        pages = {"MaxItems": limit, "PageSize": limit}
+        return self._query("pk = :pk AND sk BETWEEN :first AND :last", values, PaginationConfig=pages)
+
+    def keys(self, partition: "AttributeValueTypeDef", *, without: str | None = None) -> list[FoundItem]:
+        """The keys of all items of a partition that have no attribute `without`."""
+        unwanted = {} if without is None else {"FilterExpression": f"attribute_not_exists({without})"}
+        return self._query("pk = :pk", {":pk": partition}, ProjectionExpression="pk, sk", **unwanted)
+
+    def _query(self, condition: str, values: Item, **options: Any) -> list[FoundItem]:
+        """The items whose keys meet the condition, in order, read consistently."""
+        with translated():
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._name,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": partition},
-                FilterExpression=f"attribute_not_exists({without})",
-                ProjectionExpression="pk, sk",
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
                 ConsistentRead=True,
+                **options,
             )
             return [item for page in pages for item in page["Items"]]
 
     def write_all(self, requests: Sequence["WriteRequestUnionTypeDef"]) -> None:
         """Do puts and deletes in batches: each alone is atomic, all together are not."""
-        for start in range(0, len(requests), _BATCH_SIZE):
-            self._write_batch(requests[start : start + _BATCH_SIZE])
+        for start in range(0, len(requests), _WRITES_A_BATCH):
+            self._write_batch(requests[start : start + _WRITES_A_BATCH])
 
     def _write_batch(self, requests: Sequence["WriteRequestUnionTypeDef"]) -> None:
         left: Mapping[str, Sequence[WriteRequestUnionTypeDef]] = {self._name: requests}
-        for pause_s in _PAUSES_S:
-            with _translated():
+        for pause_s in self._pauses_s:
+            with translated():
                 left = self._client.batch_write_item(RequestItems=left)["UnprocessedItems"]
             if not left:
                 return
-            _wait_about(pause_s)
+            wait_about(pause_s)
         raise StoreUnavailableError
 
     def transact(self, writes: Mapping[str, "TransactWriteItemTypeDef"]) -> None:
         """Do all writes or none. Raises ConditionsFailedError, naming the writes that were refused."""
-        for pause_s in _PAUSES_S:
+        for pause_s in self._pauses_s:
             if self._transacted(writes):
                 return
-            _wait_about(pause_s)
+            wait_about(pause_s)
         raise StoreUnavailableError
 
     def _transacted(self, writes: Mapping[str, "TransactWriteItemTypeDef"]) -> bool:
         """Whether the writes are done; they are not when another transaction is at work on the same items."""
-        with _translated():
+        with translated():
             try:
                 self._client.transact_write_items(TransactItems=list(writes.values()))
             except self._client.exceptions.TransactionCanceledException as error:
@@ -107,16 +128,3 @@ class DynamoDbTable:
                     raise
                 return False
         return True
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise StoreUnavailableError from error
-
-
-def _wait_about(mean_s: float) -> None:
-    """Wait from 0 to twice the mean, so that those who met do not meet again."""
-    time.sleep(SystemRandom().uniform(0, 2 * mean_s))

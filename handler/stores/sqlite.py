@@ -22,6 +22,39 @@ from handler.stores.sqlite_file import SqliteFile
 from handler.wheel.errors import SessionNotFoundError, VersionConflictError
 from handler.wheel.session import AnswerExistsError, Session, StoredAnswer, Turn
 
+_SCHEMA_VERSION = 2
+_TABLES = """
+CREATE TABLE IF NOT EXISTS sessions (
+    id TEXT PRIMARY KEY,
+    model_name TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    last_accessed TEXT NOT NULL,
+    expires_at_epoch_s INTEGER NOT NULL,
+    prompt_token_ids TEXT NOT NULL,
+    generated_token_ids TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    starting_settings TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    looks INTEGER NOT NULL,
+    began_under TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS turns (
+    session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (session_id, position)
+);
+CREATE TABLE IF NOT EXISTS answers (
+    scope TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    body TEXT NOT NULL,
+    expires_at_epoch_s INTEGER NOT NULL,
+    PRIMARY KEY (scope, key_hash)
+);
+CREATE INDEX IF NOT EXISTS sessions_by_expiry ON sessions (expires_at_epoch_s);
+CREATE INDEX IF NOT EXISTS answers_by_expiry ON answers (expires_at_epoch_s);
+"""
 _INSERT_SESSION = """
 INSERT INTO sessions VALUES (:id, :model_name, :created_at, :last_accessed, :expires_at_epoch_s,
                              :prompt_token_ids, :generated_token_ids, :settings, :starting_settings,
@@ -44,7 +77,7 @@ class SqliteSessionStore:
 
     def __init__(self, path: Path, *, clock: Clock, busy_timeout_s: float = 5.0) -> None:
         """A write that waits longer than `busy_timeout_s` for other writers raises StoreUnavailableError."""
-        self._file = SqliteFile(path, busy_timeout_s=busy_timeout_s)
+        self._file = SqliteFile(path, _TABLES, version=_SCHEMA_VERSION, busy_timeout_s=busy_timeout_s)
         self._clock = clock
 
     def close(self) -> None:

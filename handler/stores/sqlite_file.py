@@ -1,4 +1,4 @@
-"""One SQLite file in write-ahead mode: its tables, its connections, and the one place where sqlite3's errors are translated."""
+"""One SQLite file in write-ahead mode: its connections, and the one place where sqlite3's errors are translated."""
 
 import sqlite3
 import sys
@@ -10,43 +10,6 @@ from typing import Literal
 
 from handler.wheel.errors import StoreUnavailableError
 
-_SCHEMA_VERSION = 2
-_TABLES = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY,
-    model_name TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    last_accessed TEXT NOT NULL,
-    expires_at_epoch_s INTEGER NOT NULL,
-    prompt_token_ids TEXT NOT NULL,
-    generated_token_ids TEXT NOT NULL,
-    settings TEXT NOT NULL,
-    starting_settings TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    looks INTEGER NOT NULL,
-    began_under TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS turns (
-    session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-    position INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (session_id, position)
-);
-CREATE TABLE IF NOT EXISTS answers (
-    scope TEXT NOT NULL,
-    key_hash TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    body TEXT NOT NULL,
-    expires_at_epoch_s INTEGER NOT NULL,
-    PRIMARY KEY (scope, key_hash)
-);
-CREATE INDEX IF NOT EXISTS sessions_by_expiry ON sessions (expires_at_epoch_s);
-CREATE INDEX IF NOT EXISTS answers_by_expiry ON answers (expires_at_epoch_s);
-PRAGMA user_version = {_SCHEMA_VERSION};
-COMMIT;
-"""
-
 
 class SqliteFile:
     """Transactions on the file at `path`. A connection serves one transaction at a time and is then used again.
@@ -54,9 +17,14 @@ class SqliteFile:
     Only its owner may read the file, and the two that SQLite puts beside it: they hold what students write.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, path: Path, tables: str, *, version: int, busy_timeout_s: float) -> None:
+        """Nothing is opened yet. `tables` are the statements that make the tables where they are missing.
+
+        A file whose tables are of another `version` (1 or more) is left alone.
+        """
         self._path = path
+        self._tables = tables
+        self._version = version
         self._busy_timeout_s = busy_timeout_s
         self._idle: deque[sqlite3.Connection] = deque()
 
@@ -113,9 +81,11 @@ class SqliteFile:
         # https://www.sqlite.org/pragma.html#pragma_synchronous
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is overwritten, also by a SQLite that was built to leave it lying there.
+        connection.execute("PRAGMA secure_delete = ON")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in {0, _SCHEMA_VERSION}:
-            raise sqlite3.NotSupportedError(f"the file has tables of version {found}, these are of version {_SCHEMA_VERSION}")
+        if found not in {0, self._version}:
+            raise sqlite3.NotSupportedError(f"the file has tables of version {found}, these are of version {self._version}")
         if not found:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_TABLES)
+            connection.executescript(f"BEGIN IMMEDIATE; {self._tables} PRAGMA user_version = {self._version}; COMMIT;")

@@ -121,14 +121,27 @@ def make_wheel(
     logits: ArrayLike, settings: WheelSettings, token_bytes: Callable[[int], bytes], *, max_slices: int = MAX_SLICES
 ) -> Wheel:
     """The wheel of next-token logits, (vocab_size,), with at most `max_slices` and Other. Only shown tokens become objects."""
+    distribution, named, possible = _ranked(logits, settings, token_bytes, max_slices)
+    other = _other(distribution, named, possible, settings.other_top_k)
+    return Wheel(settings, _slices(distribution, named, other), other, distribution.entropy(), distribution)
+
+
+def draw_token(logits: ArrayLike, settings: WheelSettings, token_bytes: Callable[[int], bytes], u: float) -> TokenShare:
+    """The token at which the wheel of these logits stops for u in [0, 1): `make_wheel(...).at(u).share`, in half the time."""
+    distribution = _ranked(logits, settings, token_bytes, MAX_SLICES)[0]
+    return distribution.share(distribution.rank_at(u))
+
+
+def _ranked(
+    logits: ArrayLike, settings: WheelSettings, token_bytes: Callable[[int], bytes], max_slices: int
+) -> tuple[RankedDistribution, int, int]:
+    """The distribution of a wheel, how many tokens have a slice of their own, and how many can be drawn."""
     p = probabilities(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
     model_p = p if settings.keep_the_model_as_it_is else probabilities(logits)
     head = first_ranks(p, HEAD)
     possible = int(np.count_nonzero(p))
     named = min(int(np.count_nonzero(p[head[:possible]] >= settings.threshold)), max_slices)
-    distribution = RankedDistribution(p, model_p, head, _head_sums(p, head, named, possible), token_bytes)
-    other = _other(distribution, named, possible, settings.other_top_k)
-    return Wheel(settings, _slices(distribution, named, other), other, distribution.entropy(), distribution)
+    return RankedDistribution(p, model_p, head, _head_sums(p, head, named, possible), token_bytes), named, possible
 
 
 def _head_sums(p: NDArray[np.float64], head: NDArray[np.intp], named: int, possible: int) -> NDArray[np.float64]:

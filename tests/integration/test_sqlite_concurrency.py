@@ -120,7 +120,7 @@ def test_commit_that_never_ended_left_nothing(store: SqliteSessionStore, path: P
 
 def test_acknowledged_turns_are_synced(path: Path) -> None:
     """Every connection syncs each commit to disk: write-ahead journal and synchronous = FULL."""
-    with closing(SqliteFile(path, busy_timeout_s=1)) as file, file.transaction("IMMEDIATE") as connection:
+    with closing(SqliteFile(path, "", version=1, busy_timeout_s=1)) as file, file.transaction("IMMEDIATE") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
 

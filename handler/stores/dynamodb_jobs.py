@@ -1,0 +1,226 @@
+"""Jobs in one DynamoDB table: results and the head that counts them change in one transaction, so that each counts once.
+
+Two workers that were given tasks 1 and 2, and 2 and 3, meet like this:
+
+    A: put 1, put 2, add 2 to the head ... done
+    B: put 2, put 3, add 2 to the head ......... refused as a whole: 2 is there ... put 3, add 1 to the head ... done
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from handler.jobs.job import Job, JobExistsError, TaskResult
+from handler.stores.codec import Clock, now_epoch_s
+from handler.stores.dynamodb import make_client
+from handler.stores.dynamodb_items import FoundItem, Item, attribute, is_live
+from handler.stores.dynamodb_job_items import (
+    head_item,
+    head_key,
+    index_of,
+    job_of,
+    result_end,
+    result_item,
+    result_key,
+    result_of,
+    task_item,
+    task_key,
+)
+from handler.stores.dynamodb_table import ConditionsFailedError, DynamoDbTable
+from handler.wheel.errors import JobCancelledError, JobNotFoundError, WheelError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_IS_FREE = "attribute_not_exists(pk) OR expires_at_epoch_s <= :now"
+_IS_LIVE = "expires_at_epoch_s > :now"
+_IS_OPEN = f"{_IS_LIVE} AND cancelled = :no AND make = :make"
+_IS_UNFINISHED = f"{_IS_LIVE} AND (attribute_not_exists(requests) OR counted < requests)"
+
+# The most writes of a transaction are 100, with the head's. It may have 4 MB, but a partition takes 1,000 KB of writes a
+# second (500 KB in transactions), and more only from what it saved up.
+_RESULTS_A_TRANSACTION = 99
+_BYTES_A_TRANSACTION = 1_000_000
+
+# Ten workers that all count on one head, 0.2 s each time, come through.
+_PAUSES_S = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8)
+
+
+class DynamoDbJobStore:
+    """A `JobStore` in a table with the keys `pk` and `sk` and the TTL attribute `expires_at_epoch_s`."""
+
+    def __init__(self, table_name: str, *, clock: Clock, client: "DynamoDBClient | None" = None) -> None:
+        """A client is made on first use."""
+        self._name = table_name
+        self._table = DynamoDbTable(table_name, connect=make_client if client is None else lambda: client, pauses_s=_PAUSES_S)
+        self._clock = clock
+
+    def create(self, job: Job, tasks: Sequence[str] = ()) -> None:
+        """Keep a new job: its tasks first, since a transaction is too small for them. Its head makes them reachable."""
+        if is_live(self._table.get(head_key(job.id)), self._now()):
+            raise JobExistsError
+        head = head_item(job, make=token_hex(8))
+        self._put_tasks(head, dict(enumerate(tasks)))
+        put: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self._name,
+                "Item": head,
+                "ConditionExpression": _IS_FREE,
+                "ExpressionAttributeValues": {":now": attribute(self._now())},
+            }
+        }
+        try:
+            self._table.transact({"head": put})
+        except ConditionsFailedError as error:
+            raise JobExistsError from error
+
+    def load(self, job_id: str) -> Job:
+        """The job's head."""
+        return job_of(self._head(job_id))
+
+    def add_tasks(self, job_id: str, tasks: Mapping[int, str]) -> None:
+        """Keep tasks by index."""
+        self._put_tasks(self._head(job_id), tasks)
+
+    def begin(self, job_id: str, *, total: int | None) -> None:
+        """Note that all messages have been sent. A total of None leaves one that is known already."""
+        update, values = "SET enqueued = :yes", {":yes": attribute(1)}
+        if total is not None:
+            update, values = f"{update}, requests = :total", {**values, ":total": attribute(total)}
+        try:
+            self._table.transact({"head": self._head_update(head_key(job_id), update, values, condition=_IS_LIVE)})
+        except ConditionsFailedError as error:
+            raise JobNotFoundError from error
+
+    def tasks(self, job_id: str, indices: Collection[int]) -> dict[int, str]:
+        """The tasks of these indices."""
+        head = self._head(job_id)
+        items = self._table.get_all([task_key(head, index) for index in set(indices)])
+        return {index_of(item): item["body"]["S"] for item in items}
+
+    def keep(self, job_id: str, results: Sequence[TaskResult]) -> None:
+        """Keep the results of tasks that have none, and count their requests: some 99, or 1 MB of them, at once."""
+        head = self._head(job_id)
+        if job_of(head).cancelled:
+            raise JobCancelledError
+        for part in _parts(results):
+            self._keep_part(head, part)
+
+    def kept(self, job_id: str, indices: Collection[int]) -> set[int]:
+        """Which of these tasks have a result."""
+        head = self._head(job_id)
+        return {index_of(item) for item in self._table.get_all([result_key(head, i) for i in set(indices)], keys_only=True)}
+
+    def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
+        """Up to `limit` results of tasks beyond `after`, by index."""
+        head = self._head(job_id)
+        items = self._table.between(result_key(head, after + 1), result_end(head), limit=limit)
+        return [result_of(item) for item in items]
+
+    def cancel(self, job_id: str) -> Job:
+        """The job, cancelled unless it was complete."""
+        update = self._head_update(head_key(job_id), "SET cancelled = :yes", {":yes": attribute(1)}, condition=_IS_UNFINISHED)
+        with suppress(ConditionsFailedError):  # it is complete or not there, which the head tells
+            self._table.transact({"head": update})
+        return self.load(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """Remove the job: first its head, which makes the rest unreachable, then the rest."""
+        try:
+            self._forget_head(job_id)
+        except ConditionsFailedError as error:
+            self._forget_rest(job_id)  # of an earlier forget that failed half-way
+            raise JobNotFoundError from error
+        self._forget_rest(job_id)
+
+    def check(self) -> None:
+        """Read one item that need not be there."""
+        self._table.get(head_key("check"))
+
+    def _head(self, job_id: str) -> FoundItem:
+        head = self._table.get(head_key(job_id))
+        if not is_live(head, self._now()):
+            raise JobNotFoundError
+        return head
+
+    def _put_tasks(self, head: FoundItem, tasks: Mapping[int, str]) -> None:
+        items = [task_item(head, index, body) for index, body in tasks.items()]
+        self._table.write_all([{"PutRequest": {"Item": item}} for item in items])
+
+    def _keep_part(self, head: FoundItem, results: Sequence[TaskResult]) -> None:
+        """Keep the results in one transaction, without those whose tasks turn out to have one, until it is done."""
+        left = {f"{result.index}": result for result in results}
+        while left:
+            puts = {name: self._put_result(head, result) for name, result in left.items()}
+            try:
+                self._table.transact({"head": self._count(head, left.values()), **puts})
+            except ConditionsFailedError as error:
+                if "head" in error.found:
+                    raise self._refusal(head, error.found["head"]) from error
+                left = {name: result for name, result in left.items() if name not in error.found}
+            else:
+                return
+
+    def _refusal(self, head: FoundItem, found: FoundItem) -> WheelError:
+        """Why the head, as it was found, takes no more results of the job that it was read for."""
+        is_there = is_live(found, self._now()) and found["make"] == head["make"]
+        return JobCancelledError() if is_there else JobNotFoundError()
+
+    def _count(self, head: FoundItem, results: Collection[TaskResult]) -> "TransactWriteItemTypeDef":
+        done, failed = sum(result.done for result in results), sum(result.failed for result in results)
+        counts = {":done": attribute(done), ":failed": attribute(failed), ":both": attribute(done + failed)}
+        guards = {":no": attribute(0), ":make": head["make"]}
+        update = "ADD done :done, failed :failed, counted :both"
+        return self._head_update({"pk": head["pk"], "sk": head["sk"]}, update, counts | guards, condition=_IS_OPEN)
+
+    def _put_result(self, head: FoundItem, result: TaskResult) -> "TransactWriteItemTypeDef":
+        item = result_item(head, result)
+        return {"Put": {"TableName": self._name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+    def _head_update(self, key: Item, update: str, values: Item, *, condition: str) -> "TransactWriteItemTypeDef":
+        """An update of a head under a condition that looks at its expiry."""
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": key,
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": {**values, ":now": attribute(self._now())},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _forget_head(self, job_id: str) -> None:
+        head: TransactWriteItemTypeDef = {
+            "Delete": {
+                "TableName": self._name,
+                "Key": head_key(job_id),
+                "ConditionExpression": _IS_LIVE,
+                "ExpressionAttributeValues": {":now": attribute(self._now())},
+            }
+        }
+        self._table.transact({"head": head})
+
+    def _forget_rest(self, job_id: str) -> None:
+        keys = self._table.keys(head_key(job_id)["pk"])
+        self._table.write_all([{"DeleteRequest": {"Key": key}} for key in keys])
+
+    def _now(self) -> int:
+        return now_epoch_s(self._clock)
+
+
+def _parts(results: Sequence[TaskResult]) -> Iterator[list[TaskResult]]:
+    """The results in their order, divided into what one transaction takes."""
+    part: list[TaskResult] = []
+    size = 0
+    for result in results:
+        added = len(result.body.encode())
+        if part and (len(part) == _RESULTS_A_TRANSACTION or size + added > _BYTES_A_TRANSACTION):
+            yield part
+            part, size = [], 0
+        part.append(result)
+        size += added
+    if part:
+        yield part
