@@ -65,14 +65,20 @@ def result_end(head: FoundItem) -> Item:
 
 def result_item(head: FoundItem, result: TaskResult) -> Item:
     """The item that `result_of` turns back into an equal result. It expires with its job."""
-    counts = {"done": attribute(result.done), "failed": attribute(result.failed)}
+    counts = {name: attribute(int(getattr(result, name))) for name in ("done", "failed", "given_up")}
     key = result_key(head, result.index)
     return {**key, "body": attribute(result.body), **counts, "expires_at_epoch_s": head["expires_at_epoch_s"]}
 
 
 def result_of(item: FoundItem) -> TaskResult:
     """The result of a result item."""
-    return TaskResult(index_of(item), item["body"]["S"], done=int(item["done"]["N"]), failed=int(item["failed"]["N"]))
+    done, failed = (int(item[name]["N"]) for name in ("done", "failed"))
+    return TaskResult(index_of(item), item["body"]["S"], done, failed, is_given_up(item))
+
+
+def is_given_up(item: FoundItem) -> bool:
+    """Whether a result says that its task was given up."""
+    return item["given_up"]["N"] == "1"
 
 
 def index_of(item: FoundItem) -> int:

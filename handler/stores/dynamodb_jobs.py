@@ -19,6 +19,7 @@ from handler.stores.dynamodb_job_items import (
     head_item,
     head_key,
     index_of,
+    is_given_up,
     job_of,
     result_end,
     result_item,
@@ -108,10 +109,15 @@ class DynamoDbJobStore:
         for part in _parts(results):
             self._keep_part(head, part)
 
-    def kept(self, job_id: str, indices: Collection[int]) -> set[int]:
-        """Which of these tasks have a result."""
+    def kept(self, job_id: str, indices: Collection[int]) -> dict[int, bool]:
+        """Which of these tasks have a result, and whether they were given up."""
         head = self._head(job_id)
-        return {index_of(item) for item in self._table.get_all([result_key(head, i) for i in set(indices)], keys_only=True)}
+        items = self._table.get_all([result_key(head, index) for index in set(indices)], attributes="pk, sk, given_up")
+        return {index_of(item): is_given_up(item) for item in items}
+
+    def begin_alone(self, job_id: str, index: int) -> int:
+        """Note that a task is about to be run alone."""
+        return self._table.add_one(task_key(self._head(job_id), index), "runs_alone")
 
     def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
         """Up to `limit` results of tasks beyond `after`, by index."""

@@ -47,11 +47,11 @@ class DynamoDbTable:
         with translated():
             return self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item", {})
 
-    def get_all(self, keys: Sequence[Item], *, keys_only: bool = False) -> list[FoundItem]:
-        """The items that there are of these keys, which are all different, in any order, read consistently."""
+    def get_all(self, keys: Sequence[Item], *, attributes: str | None = None) -> list[FoundItem]:
+        """The items, or these attributes of them, that there are of these different keys, in any order, read consistently."""
         wanted: KeysAndAttributesTypeDef = {"Keys": (), "ConsistentRead": True}
-        if keys_only:
-            wanted["ProjectionExpression"] = "pk, sk"
+        if attributes is not None:
+            wanted["ProjectionExpression"] = attributes
         batches = [keys[start : start + _READS_A_BATCH] for start in range(0, len(keys), _READS_A_BATCH)]
         return [item for batch in batches for item in self._get_batch({**wanted, "Keys": batch})]
 
@@ -67,6 +67,18 @@ class DynamoDbTable:
                 return found
             wait_about(pause_s)
         raise StoreUnavailableError
+
+    def add_one(self, key: Item, counter: str) -> int:
+        """Count up an attribute of an item; what it is then. A retry of a lost answer may count twice."""
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._name,
+                Key=key,
+                UpdateExpression=f"ADD {counter} :one",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+                ReturnValues="UPDATED_NEW",
+            )
+        return int(answer["Attributes"][counter]["N"])
 
     def between(self, first: Item, last: Item, *, limit: int | None = None) -> list[FoundItem]:
         """The items of one partition from the key `first` to the key `last`, the first `limit` of them, in order."""

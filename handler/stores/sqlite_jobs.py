@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     fingerprint TEXT NOT NULL,
     name TEXT,
     source TEXT,
+    version TEXT,
     output TEXT,
     total INTEGER,
     done INTEGER NOT NULL,
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     body TEXT NOT NULL,
+    runs_alone INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, position)
 );
 CREATE TABLE IF NOT EXISTS results (
@@ -44,17 +46,19 @@ CREATE TABLE IF NOT EXISTS results (
     body TEXT NOT NULL,
     done INTEGER NOT NULL,
     failed INTEGER NOT NULL,
+    given_up INTEGER NOT NULL,
     PRIMARY KEY (job_id, position)
 );
 CREATE INDEX IF NOT EXISTS jobs_by_expiry ON jobs (expires_at_epoch_s);
 """
 _INSERT_JOB = """
-INSERT INTO jobs VALUES (:id, :model_name, :created_at, :expires_at_epoch_s, :seed, :fingerprint, :name, :source, :output,
-                         :total, :done, :failed, :enqueued, :cancelled)
+INSERT INTO jobs VALUES (:id, :model_name, :created_at, :expires_at_epoch_s, :seed, :fingerprint, :name, :source, :version,
+                         :output, :total, :done, :failed, :enqueued, :cancelled)
 ON CONFLICT (id) DO NOTHING
 """
-_INSERT_TASK = "INSERT INTO tasks VALUES (?, ?, ?) ON CONFLICT (job_id, position) DO NOTHING"
-_INSERT_RESULT = "INSERT INTO results VALUES (?, ?, ?, ?, ?) ON CONFLICT (job_id, position) DO NOTHING"
+_INSERT_TASK = "INSERT INTO tasks (job_id, position, body) VALUES (?, ?, ?) ON CONFLICT (job_id, position) DO NOTHING"
+_INSERT_RESULT = "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job_id, position) DO NOTHING"
+_BEGIN_ALONE = "UPDATE tasks SET runs_alone = runs_alone + 1 WHERE job_id = ? AND position = ? RETURNING runs_alone"
 # Two for each job that is added: old ones go faster than new ones come, and no request waits long for it.
 _PRUNE = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE expires_at_epoch_s <= ? LIMIT 2)"
 _CANCEL = "UPDATE jobs SET cancelled = 1 WHERE id = ? AND (total IS NULL OR done + failed < total)"
@@ -118,25 +122,31 @@ class SqliteJobStore:
             done, failed = sum(result.done for result in new), sum(result.failed for result in new)
             connection.execute("UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id))
 
-    def kept(self, job_id: str, indices: Collection[int]) -> set[int]:
-        """Which of these tasks have a result."""
+    def kept(self, job_id: str, indices: Collection[int]) -> dict[int, bool]:
+        """Which of these tasks have a result, and whether they were given up."""
         with self._reading() as connection:
             self._head(connection, job_id)
             rows = connection.execute(
-                "SELECT position FROM results WHERE job_id = ? AND position IN (SELECT value FROM json_each(?))",
+                "SELECT position, given_up FROM results WHERE job_id = ? AND position IN (SELECT value FROM json_each(?))",
                 (job_id, json.dumps(list(indices))),
             )
-            return {row["position"] for row in rows}
+            return {row["position"]: bool(row["given_up"]) for row in rows}
+
+    def begin_alone(self, job_id: str, index: int) -> int:
+        """Note that a task is about to be run alone."""
+        with self._writing() as connection:
+            self._head(connection, job_id)
+            row = connection.execute(_BEGIN_ALONE, (job_id, index)).fetchone()
+            return int(row["runs_alone"])
 
     def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
         """Up to `limit` results of tasks beyond `after`, by index."""
         with self._reading() as connection:
             self._head(connection, job_id)
             rows = connection.execute(
-                "SELECT position, body, done, failed FROM results WHERE job_id = ? AND position > ? ORDER BY position LIMIT ?",
-                (job_id, after, limit),
+                "SELECT * FROM results WHERE job_id = ? AND position > ? ORDER BY position LIMIT ?", (job_id, after, limit)
             )
-            return [TaskResult(*row) for row in rows]
+            return [_result(row) for row in rows]
 
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled unless it was complete."""
@@ -177,5 +187,9 @@ def _keep_tasks(connection: Connection, job_id: str, tasks: Mapping[int, str]) -
 
 def _is_kept_first(connection: Connection, job_id: str, result: TaskResult) -> bool:
     """Keep the result unless its task has one."""
-    row = (job_id, result.index, result.body, result.done, result.failed)
+    row = (job_id, result.index, result.body, result.done, result.failed, int(result.given_up))
     return connection.execute(_INSERT_RESULT, row).rowcount == 1
+
+
+def _result(row: Row) -> TaskResult:
+    return TaskResult(row["position"], row["body"], row["done"], row["failed"], bool(row["given_up"]))

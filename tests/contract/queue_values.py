@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +54,7 @@ class OpenQueue:
     forward: Callable[[float], None]
     dead_letters: Callable[[], Sequence[Message | None]]
     send_text: Callable[[str], object]
+    many: int = 1000
     is_atomic: bool = True
 
     def drain(self, most: int = 10) -> list[int | None]:
@@ -71,6 +72,7 @@ def sqlite_queue(folder: Path) -> Iterator[OpenQueue]:
     path, clock = folder / f"{uuid4().hex}.db", MovedClock()
 
     def send_text(text: str) -> None:
+        queue.send([])  # makes the tables
         with closing(connect(path)) as file, file:
             file.execute("INSERT INTO messages (body, due_at_epoch_s) VALUES (?, 0)", (text,))
 
@@ -82,21 +84,25 @@ def sqlite_queue(folder: Path) -> Iterator[OpenQueue]:
 def moto_queue(_: Path) -> Iterator[OpenQueue]:
     """A queue of moto, whose time is moved. It is not atomic: moto's threads meet in plain lists."""
     clock = MovedClock()
-    times = {"unix_time": lambda: clock().timestamp(), "unix_time_millis": lambda: clock().timestamp() * 1000}
-    with mock_aws(), patch.multiple("moto.sqs.models", **times):
-        yield opened(local_session().client("sqs"), lease_s=60, forward=clock.forward, is_atomic=False)
+    with (
+        mock_aws(),
+        patch("moto.sqs.models.unix_time", lambda: clock().timestamp()),
+        patch("moto.sqs.models.unix_time_millis", lambda: clock().timestamp() * 1000),
+    ):
+        # Its work grows with the square of the messages.
+        yield opened(local_session().client("sqs"), lease_s=60, forward=clock.forward, many=100, is_atomic=False)
 
 
 @contextmanager
 def server_queue(_: Path) -> Iterator[OpenQueue]:
     """A queue of the SQS server at SQS_TEST_ENDPOINT, where time takes its time."""
-    if SERVER is None:
-        pytest.skip("no SQS server is named by SQS_TEST_ENDPOINT")
     with closing(local_session().client("sqs", endpoint_url=SERVER)) as client:
-        yield opened(client, lease_s=1, forward=time.sleep)
+        yield opened(client, lease_s=2, forward=time.sleep)
 
 
-def opened(client: "SQSClient", *, lease_s: int, forward: Callable[[float], None], is_atomic: bool = True) -> OpenQueue:
+def opened(
+    client: "SQSClient", *, lease_s: int, forward: Callable[[float], None], many: int = 1000, is_atomic: bool = True
+) -> OpenQueue:
     """A new queue with its dead letters."""
     dead_url, url = (client.create_queue(QueueName=f"{kind}-{uuid4().hex}")["QueueUrl"] for kind in ("dead", "tasks"))
     arn = client.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -111,11 +117,11 @@ def opened(client: "SQSClient", *, lease_s: int, forward: Callable[[float], None
         return client.send_message(QueueUrl=url, MessageBody=text)
 
     queue = SqsJobQueue(url, client=client, lease_s=lease_s)
-    return OpenQueue(queue, lease_s, forward, dead_letters, send_text, is_atomic)
+    return OpenQueue(queue, lease_s, forward, dead_letters, send_text, many, is_atomic)
 
 
-MakeQueue = Callable[[Path], AbstractContextManager[OpenQueue]]
-QUEUES: tuple[MakeQueue, ...] = (sqlite_queue, moto_queue, server_queue)
+needs_server = () if SERVER else pytest.mark.skip(reason="no SQS server is named by SQS_TEST_ENDPOINT")
+QUEUES = (sqlite_queue, moto_queue, pytest.param(server_queue, marks=needs_server))
 
 
 def messages(count: int) -> list[Message]:
