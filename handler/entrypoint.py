@@ -12,10 +12,12 @@ with nothing_collected():
     at_init = Settings.from_environment().on_lambda
     if at_init:
         application().model()  # opened first: its file is read ahead while the web's side is imported
-    from handler.doors import http
+    from handler.doors import direct, http, queue
 
     if at_init:
         application().prime()
+
+DOORS = ((http.is_http, http.handle_http), (queue.is_queue, queue.handle_queue), (direct.is_direct, direct.handle_direct))
 
 
 class UnknownEventError(Exception):
@@ -27,6 +29,7 @@ class UnknownEventError(Exception):
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer an event. Raises UnknownEventError."""
-    if http.is_http(event):
-        return http.handle_http(event, context)
+    for is_ours, handle in DOORS:
+        if is_ours(event):
+            return handle(event, context)
     raise UnknownEventError

@@ -13,6 +13,8 @@ def development_app() -> "FastAPI":
     from handler.api.app import create_app  # noqa: PLC0415 - as below
     from handler.wiring import application  # noqa: PLC0415
 
+    if application().settings.run_jobs:
+        application().background_worker().start()
     return create_app(application())
 
 
@@ -21,9 +23,8 @@ def main() -> None:
     with nothing_collected():
         from handler.server import started  # noqa: PLC0415 - what it imports is most of the start
 
-        server, listener = started()
-    with listener:
-        server.run(sockets=[listener])
+        service = started()
+    service.run()
 
 
 if __name__ == "__main__":

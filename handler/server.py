@@ -1,13 +1,16 @@
 """A server that is ready to run: its port taken, its model primed, its app made."""
 
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
+from handler.jobs.background import BackgroundWorker
 from handler.settings import Settings
-from handler.wiring import build
+from handler.wiring import Application, build
 from model_layer.errors import ModelLayerError
 
 if TYPE_CHECKING:
@@ -16,19 +19,44 @@ if TYPE_CHECKING:
 GRACE_S = 10  # for requests that are under way when the server is told to stop
 
 
-def started() -> "tuple[Server, socket.socket]":
-    """The server and its socket, by the settings of the environment. Raises SystemExit with one line that says what is wrong."""
-    try:
-        settings = Settings.from_environment()
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
-        raise SystemExit(f"wrong settings: {wrong}") from None
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server, its socket, and the worker of its jobs, if it has one."""
+
+    server: "Server"
+    listener: socket.socket
+    jobs: BackgroundWorker | None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or Ctrl-C. What the worker has not finished then is taken up at the next start."""
+        # The server, once it has ended in good order, raises the signal again; by default that would end the process at once.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        with self.listener, self._jobs_done():
+            self.server.run(sockets=[self.listener])
+
+    @contextmanager
+    def _jobs_done(self) -> Iterator[None]:
+        """Work jobs off in the meantime."""
+        if self.jobs is None:
+            yield
+            return
+        self.jobs.start()
+        try:
+            yield
+        finally:
+            self.jobs.stop(within_s=GRACE_S)
+
+
+def started() -> Service:
+    """The service by the settings of the environment. Raises SystemExit with one line that says what is wrong."""
+    settings = Settings.or_exit()
     try:
         listener = bound_socket(settings)
     except OSError as error:
         raise SystemExit(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
     try:
-        return prepared(settings, listener), listener
+        parts = build(settings)
+        return Service(prepared(parts, listener), listener, parts.background_worker() if settings.run_jobs else None)
     except ModelLayerError as error:
         raise SystemExit(str(error)) from None
 
@@ -47,9 +75,8 @@ def bound_socket(settings: Settings) -> socket.socket:
     return bound
 
 
-def prepared(settings: Settings, listener: socket.socket) -> "Server":
+def prepared(parts: Application, listener: socket.socket) -> "Server":
     """The server, its model primed. Raises ModelNotFoundError or ModelNotLoadableError."""
-    parts = build(settings)
     parts.model()  # opened first: its file is read ahead while the web's side is imported
     import uvicorn  # noqa: PLC0415
 
@@ -66,7 +93,7 @@ def prepared(settings: Settings, listener: socket.socket) -> "Server":
         timeout_graceful_shutdown=GRACE_S,
     )
     parts.prime()
-    port = listener.getsockname()[1]
+    port, settings = listener.getsockname()[1], parts.settings
     sys.stdout.write(f"Token Wheel with {parts.catalog.default}: http://{settings.host}:{port}{settings.base_path}/\n")
     sys.stdout.flush()
     return uvicorn.Server(config)

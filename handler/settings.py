@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 MEGABYTE = 1024 * 1024
 MEGABYTES_OF_ONE_CPU = 1769  # Lambda's share: 1,769 MB of memory buy the time of one virtual CPU
@@ -43,6 +43,19 @@ class Settings(BaseModel):
     session_max_age_s: int = Field(default=7 * 86_400, ge=60, le=30 * 86_400)
     max_turns: int = Field(default=512, ge=1, le=1024)
 
+    job_store: Literal["sqlite", "dynamodb"] = "sqlite"
+    jobs_table: str | None = Field(default=None, description="the table's name; needed for dynamodb")
+    job_queue: Literal["sqlite", "sqs"] = "sqlite"
+    job_queue_url: str | None = Field(default=None, description="the queue's URL; needed for sqs")
+    jobs_location: str | None = Field(
+        default=None,
+        pattern=r"^s3://[a-z0-9.-]{3,63}/([A-Za-z0-9._-]+/)*$",
+        description="the folder of a bucket in which files of requests and results may lie; without it there are no such jobs",
+    )
+    job_ttl_s: int = Field(default=86_400, ge=60, le=30 * 86_400)
+    run_jobs: bool = Field(default=True, description="whether a server works jobs off in its own process")
+    max_job_requests: int = Field(default=1000, ge=1, le=1000)
+
     body_bytes: int = Field(default=16 * 1024, ge=1024, le=MEGABYTE)
     batch_body_bytes: int = Field(default=256 * 1024, ge=1024, le=4 * MEGABYTE)
     prompt_characters: int = Field(default=2000, ge=1, le=100_000)
@@ -67,10 +80,23 @@ class Settings(BaseModel):
         given = {name: variables.get(name.upper()) for name in cls.model_fields}
         return cls.model_validate({name: value for name, value in given.items() if value})
 
+    @classmethod
+    def or_exit(cls) -> Self:
+        """The settings of this process's environment, for a command. Raises SystemExit with one line that names what is wrong."""
+        try:
+            return cls.from_environment()
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+            raise SystemExit(f"wrong settings: {wrong}") from None
+
     @model_validator(mode="after")
-    def _table_is_named(self) -> Self:
+    def _parts_are_named(self) -> Self:
         if self.session_store == "dynamodb" and not self.sessions_table:
             raise ValueError("SESSIONS_TABLE is needed with SESSION_STORE=dynamodb")
+        if self.job_store == "dynamodb" and not self.jobs_table:
+            raise ValueError("JOBS_TABLE is needed with JOB_STORE=dynamodb")
+        if self.job_queue == "sqs" and not self.job_queue_url:
+            raise ValueError("JOB_QUEUE_URL is needed with JOB_QUEUE=sqs")
         return self
 
     @property

@@ -67,6 +67,14 @@ class Telemetry:
         """Log an error and its causes by type and place. Its message is left out: it may quote what it failed on."""
         self._log.error("failure", causes=[_place(cause) for cause in _chain(error)], request_id=request_id)
 
+    def task_failed(self, error: Exception) -> None:
+        """Log what kept a task of a job from its result; it comes again, or ends among the dead letters."""
+        self._log.error("task failed", causes=[_place(cause) for cause in _chain(error)])
+
+    def worked(self, delivered: int, finished: int, duration_ms: float) -> None:
+        """Log what became of messages that the queue delivered."""
+        self._log.info("worked", delivered=delivered, finished=finished, duration_ms=round(duration_ms, 1))
+
     def started(self, *, model: str, load_ms: float) -> None:
         """Log that a model is loaded and has run once."""
         self._log.info("model ready", model=model, load_ms=round(load_ms, 1))

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 
-from handler.settings import MEGABYTE, Settings
+from handler.jobs.background import BackgroundWorker
+from handler.jobs.desk import JobDesk
+from handler.jobs.job import JobQueue, JobStore
+from handler.jobs.opening import Opening
+from handler.jobs.parts import NoObjects, ObjectStore, Parts
+from handler.jobs.worker import MOST_RECEIVES, Worker
+from handler.models import catalog_of
+from handler.settings import Settings
 from handler.stores.sqlite import SqliteSessionStore
+from handler.stores.sqlite_jobs import SqliteJobStore
+from handler.stores.sqlite_queue import SqliteJobQueue
 from handler.telemetry import Telemetry
 from handler.wheel.ledger import Ledger
 from handler.wheel.session import SessionStore
@@ -30,11 +39,19 @@ class Application:
     store: SessionStore
     wheel: TokenWheel
     ledger: Ledger
+    desk: JobDesk
+    queue: JobQueue
+    worker: Worker
     telemetry: Telemetry
 
     def model(self, name: str | None = None) -> LanguageModel:
         """A model by name, the default one without. Raises ModelNotFoundError, ModelNotLoadableError."""
         return self.catalog.get(self.catalog.default if name is None else name)
+
+    def background_worker(self) -> BackgroundWorker:
+        """A worker for this process's queue, not yet started."""
+        tell = self.telemetry
+        return BackgroundWorker(self.queue, self.worker, report=tell.task_failed, worked=tell.worked)
 
     def prime(self) -> None:
         """Load the default model and run it once, so that the first student does not wait. Raises ModelNotLoadableError."""
@@ -53,12 +70,7 @@ def utc_now() -> datetime:
 def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], float] = system_uniform) -> Application:
     """Connect the parts. No model is loaded and no store is opened yet. Raises ModelNotFoundError, ModelNotLoadableError."""
     use_threads(settings.compute_threads)
-    catalog = ModelCatalog.discover(
-        settings.models_folders,
-        wanted=settings.model,
-        engine=settings.engine,
-        prefix_cache_bytes=settings.prefix_cache_mb * MEGABYTE,
-    )
+    catalog = catalog_of(settings)
     wheel = TokenWheel(
         catalog,
         clock=clock,
@@ -69,7 +81,20 @@ def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], f
     )
     store = _store(settings, clock)
     telemetry = Telemetry(settings, forward_passes=lambda: _forward_passes(catalog))
-    return Application(settings, clock, catalog, store, wheel, Ledger(store, wheel), telemetry)
+    jobs, queue, objects = _job_store(settings, clock), _job_queue(settings, clock), _objects(settings)
+    opening = Opening(jobs, catalog, queue, Parts(objects), settings, report=telemetry.task_failed)
+    return Application(
+        settings=settings,
+        clock=clock,
+        catalog=catalog,
+        store=store,
+        wheel=wheel,
+        ledger=Ledger(store, wheel),
+        desk=JobDesk(jobs, queue, catalog, objects, clock=clock, settings=settings),
+        queue=queue,
+        worker=Worker(jobs, catalog, opening, Parts(objects), report=telemetry.task_failed),
+        telemetry=telemetry,
+    )
 
 
 @cache
@@ -85,6 +110,32 @@ def _store(settings: Settings, clock: Clock) -> SessionStore:
 
     assert settings.sessions_table, "settings name a table with dynamodb"
     return DynamoDbSessionStore(settings.sessions_table, clock=clock, max_age_s=settings.session_max_age_s)
+
+
+def _job_store(settings: Settings, clock: Clock) -> JobStore:
+    if settings.job_store == "sqlite":
+        return SqliteJobStore(settings.data_folder / "jobs.sqlite3", clock=clock)
+    from handler.stores.dynamodb_jobs import DynamoDbJobStore  # noqa: PLC0415 - as above
+
+    assert settings.jobs_table, "settings name a table with dynamodb"
+    return DynamoDbJobStore(settings.jobs_table, clock=clock)
+
+
+def _job_queue(settings: Settings, clock: Clock) -> JobQueue:
+    if settings.job_queue == "sqlite":
+        return SqliteJobQueue(settings.data_folder / "queue.sqlite3", clock=clock, max_receives=MOST_RECEIVES)
+    from handler.stores.sqs_queue import SqsJobQueue  # noqa: PLC0415 - as above
+
+    assert settings.job_queue_url, "settings name a queue with sqs"
+    return SqsJobQueue(settings.job_queue_url)
+
+
+def _objects(settings: Settings) -> ObjectStore:
+    if settings.jobs_location is None:
+        return NoObjects()
+    from handler.stores.s3 import S3Objects  # noqa: PLC0415 - as above
+
+    return S3Objects(settings.jobs_location)
 
 
 def _forward_passes(catalog: ModelCatalog) -> int:

@@ -9,12 +9,12 @@ from handler.api.body_guard import BodyGuard
 from handler.api.documents import DocumentedApp
 from handler.api.errors import install_handlers
 from handler.api.request_log import RequestLog
-from handler.api.routers import models, operations, sessions, spins, wheels
+from handler.api.routers import jobs, models, operations, sessions, spins, wheels
 from handler.api.security_headers import SecurityHeaders
 from handler.wiring import Application
 
-ROUTERS = (sessions.router, spins.router, wheels.router, models.router, operations.router)
-BATCH_PATHS = ("/api/wheel",)
+ROUTERS = (sessions.router, spins.router, wheels.router, jobs.router, models.router, operations.router)
+BATCH_PATHS = ("/api/wheel", "/api/jobs")
 
 
 def create_app(application: Application) -> FastAPI:
@@ -51,7 +51,7 @@ def _add_middleware(app: FastAPI, application: Application) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type", "Idempotency-Key"],
-            expose_headers=["X-Request-ID", "Retry-After", "Content-Disposition"],
+            expose_headers=["X-Request-ID", "Retry-After", "Content-Disposition", "Location", "Link"],
         )
     app.add_middleware(SecurityHeaders)
     if settings.base_path:

@@ -8,8 +8,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handler.api.errors import Problem, answer
+from handler.api.errors import answer
 from handler.api.paths import route_path
+from handler.api.problems import Problem
 from handler.api.strict_json import DEEPEST_NESTING, canonical
 
 TOO_LONG = Problem(413, "body_too_long")

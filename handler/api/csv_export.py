@@ -38,7 +38,7 @@ def _token(token_id: int, model: LanguageModel) -> Row:
     content = model.token_bytes(token_id)
     return {
         "token_id": token_id,
-        "token_text": _cell(token_text(content)),
+        "token_text": cell(token_text(content)),
         "token_bytes_hex": content.hex(),
     }
 
@@ -46,10 +46,10 @@ def _token(token_id: int, model: LanguageModel) -> Row:
 def _turn(turn: Turn) -> Row:
     row: Row = {name: getattr(turn, name) for name in TURN_COLUMNS}
     row["selected_at"] = turn.selected_at.isoformat().replace("+00:00", "Z")
-    drawn = {} if turn.draw is None else {**asdict(turn.draw), "seed": _cell(turn.draw.seed or "")}
+    drawn = {} if turn.draw is None else {**asdict(turn.draw), "seed": cell(turn.draw.seed or "")}
     return {**row, **drawn, **asdict(turn.settings)}
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Keep a spreadsheet from running a text as a formula; the exact bytes stand in their own column."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -5,7 +5,8 @@ it would build a validator for each, which no request needs and every start woul
 """
 
 from collections.abc import Mapping
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.constants import REF_TEMPLATE
@@ -14,7 +15,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from handler.api.body_guard import MALFORMED, NOT_JSON, TOO_LONG
 from handler.api.contracts.problems import ErrorBody
-from handler.api.errors import INTERNAL_ERROR, PROBLEMS, WRONG_REQUEST, Problem
+from handler.api.problems import INTERNAL_ERROR, PROBLEMS, WRONG_REQUEST, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -27,7 +28,7 @@ DESCRIPTIONS = {
     415: "The body is not JSON.",
     422: "The request does not fit its contract or asks for too much, or its key was used with another request.",
     500: "Something unexpected; the log has its place.",
-    503: "The model or the session store does not answer: try again after Retry-After seconds.",
+    503: "The model or the store does not answer: try again after Retry-After seconds.",
 }
 
 
@@ -47,10 +48,13 @@ class DocumentedApp(FastAPI):
 
 
 def answers(
-    contract: type[BaseModel], *causes: type[Exception] | Problem, status: int = 200, others: Mapping[str, Any] | None = None
+    contract: type[BaseModel] | UnionType,
+    *causes: type[Exception] | Problem,
+    status: int = 200,
+    others: Mapping[str, Any] | None = None,
 ) -> Responses:
     """The responses of a route that answers by `contract`, or in `others`' media types, and fails as `failures` says."""
-    content = {"application/json": {"schema": _reference(contract)}, **(others or {})}
+    content = {"application/json": {"schema": _schema(contract)}, **(others or {})}
     return {status: {"description": "Successful Response", "content": content}, **failures(*causes)}
 
 
@@ -69,6 +73,12 @@ def failures(*causes: type[Exception] | Problem) -> Responses:
 def _failure(status: int) -> dict[str, Any]:
     content = {"application/json": {"schema": _reference(ErrorBody), "examples": {}}}
     return {"description": DESCRIPTIONS[status], "content": content}
+
+
+def _schema(contract: type[BaseModel] | UnionType) -> dict[str, Any]:
+    if isinstance(contract, UnionType):
+        return {"anyOf": [_reference(one) for one in get_args(contract)]}
+    return _reference(contract)
 
 
 def _reference(contract: type[BaseModel]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Limits of requests that depend on the settings, and the errors that name them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from handler.wheel.errors import InvalidRequestError
 Part = TypeVar("Part", bound=BaseModel)
 
 LONGEST_ANSWER_BYTES = 1_000_000  # Lambda ends at 6 MB, a classroom's network far earlier
+LONGEST_FILE_BYTES = 4_000_000  # of a download from Lambda, where base64 adds a third
 
 
 class RequestLimitError(InvalidRequestError):
@@ -33,13 +34,21 @@ class TooManyPromptsError(RequestLimitError):
         super().__init__(f"a batch may hold at most {prompts} prompts")
 
 
-class AnswerTooLongError(RequestLimitError):
-    """Raise when the wheels of a batch together are too much for one answer."""
+class TooManyJobRequestsError(RequestLimitError):
+    """Raise when a job holds more requests than allowed."""
 
-    def __init__(self) -> None:
-        """Name the limit and the ways under it."""
+    def __init__(self, *, requests: int) -> None:
+        """Name the field and the limit."""
+        super().__init__(f"requests: a job may hold at most {requests} requests")
+
+
+class AnswerTooLongError(RequestLimitError):
+    """Raise when the answers of a batch together are too much for one."""
+
+    def __init__(self, *, limit: int = LONGEST_ANSWER_BYTES) -> None:
+        """Name the limit in bytes and the ways under it."""
         ways = "send fewer prompts, raise the threshold or lower other_top_k"
-        super().__init__(f"the wheels would exceed {LONGEST_ANSWER_BYTES} bytes: {ways}")
+        super().__init__(f"the answer would exceed {limit} bytes: {ways}")
 
 
 def within_limit(text: str, settings: Settings) -> str:
@@ -54,6 +63,13 @@ def all_within_limit(texts: list[str], settings: Settings) -> list[str]:
     if len(texts) > settings.max_batch:
         raise TooManyPromptsError(prompts=settings.max_batch)
     return [within_limit(text, settings) for text in texts]
+
+
+def few_enough(requests: Sequence[Part], settings: Settings) -> Sequence[Part]:
+    """The requests of a job themselves. Raises TooManyJobRequestsError."""
+    if len(requests) > settings.max_job_requests:
+        raise TooManyJobRequestsError(requests=settings.max_job_requests)
+    return requests
 
 
 def short_enough(parts: Iterable[Part]) -> Iterator[Part]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handler.api.errors import INTERNAL_ERROR, answer
+from handler.api.errors import answer
+from handler.api.problems import INTERNAL_ERROR
 from handler.telemetry import RequestRecord, Telemetry, request_id_of
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

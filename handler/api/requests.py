@@ -1,4 +1,4 @@
-"""What routes are given: the application, a session's id, the conditions of a write, the settings in a query."""
+"""What routes are given: the application, the id of a session or job, the conditions of a write, the settings in a query."""
 
 import hashlib
 import uuid
@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from handler.api.contracts.settings import SettingsFields
 from handler.api.paths import route_path
-from handler.wheel.errors import SessionNotFoundError
+from handler.wheel.errors import JobNotFoundError, SessionNotFoundError
 from handler.wheel.ledger import Write
 from handler.wiring import Application
 
@@ -34,7 +34,7 @@ BeginningKey = Annotated[
         min_length=SHORTEST_BEGINNING_KEY,
         max_length=LONGEST_KEY,
         pattern=VISIBLE_ASCII,
-        description="the same key gives the stored answer, and one session: take a random one, no one else may guess it",
+        description="the same key gives the same answer, and one session or job: take a random one, no one else may guess it",
     ),
 ]
 
@@ -46,13 +46,21 @@ async def application_of(request: Request) -> Application:
 
 async def session_id_of(session_id: Annotated[str, Path(description="a uuid")]) -> str:
     """The id in its one spelling. Raises SessionNotFoundError for what cannot be one."""
-    try:
-        found = str(uuid.UUID(session_id))
-    except ValueError:
-        raise SessionNotFoundError from None
-    if found != session_id.lower():
+    if not _is_uuid(session_id):
         raise SessionNotFoundError
-    return found
+    return session_id.lower()
+
+
+async def job_id_of(job_id: Annotated[str, Path(description="a uuid")]) -> str:
+    """The id in its one spelling. Raises JobNotFoundError for what cannot be one."""
+    if not _is_uuid(job_id):
+        raise JobNotFoundError
+    return job_id.lower()
+
+
+async def root_path_of(request: Request) -> str:
+    """What stands before every path, as the caller sees it."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 async def write_of(request: Request, idempotency_key: IdempotencyKey = None) -> Write:
@@ -61,13 +69,20 @@ async def write_of(request: Request, idempotency_key: IdempotencyKey = None) -> 
 
 
 async def beginning_of(request: Request, idempotency_key: BeginningKey = None) -> Write:
-    """The conditions of a write that begins a session. Its keys are everyone's, so they must be hard to guess."""
+    """The conditions of a write that begins a session or job. Its keys are everyone's, so they must be hard to guess."""
     return await _write(request, idempotency_key)
 
 
 def at_version(write: Write, expected_version: int | None) -> Write:
     """The write, meant for a version."""
     return replace(write, expected_version=expected_version)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 async def _write(request: Request, key: str | None) -> Write:
@@ -83,6 +98,8 @@ async def _write(request: Request, key: str | None) -> Write:
 
 App = Annotated[Application, Depends(application_of)]
 SessionId = Annotated[str, Depends(session_id_of)]
+JobId = Annotated[str, Depends(job_id_of)]
+RootPath = Annotated[str, Depends(root_path_of)]
 WriteConditions = Annotated[Write, Depends(write_of)]
 BeginConditions = Annotated[Write, Depends(beginning_of)]
 ExpectedVersion = Annotated[int | None, Query(description="409 when the session is no longer at this version")]

@@ -11,7 +11,8 @@ from mangum import Mangum
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handler.api.app import create_app
-from handler.api.errors import Problem, answer
+from handler.api.errors import answer
+from handler.api.problems import Problem
 from handler.api.security_headers import HEADERS
 from handler.telemetry import request_id_of
 from handler.wiring import application

@@ -18,7 +18,8 @@ class Job:
     """The head of a job; its tasks and results are kept beside it.
 
     `total`, `done` and `failed` count requests; `total` is None until a source in S3 has been divided. `seed` is drawn once
-    for all requests that bring none. `fingerprint` is the hash of the request that made the job.
+    for all requests that bring none. `fingerprint` is the hash of the request that made the job. `source` is the file that its
+    requests come from, in that `version`, and `output` the folder for their results.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Job:
     fingerprint: str = ""
     name: str | None = None
     source: str | None = None
+    version: str | None = None
     output: str | None = None
     total: int | None = None
     done: int = 0
@@ -53,12 +55,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What came of a task: JSON text, and how many of its requests were answered and how many could not be."""
+    """What came of a task: JSON text, and how many of its requests were answered and how many could not be.
+
+    A task that failed too often is `given_up`: it has its result, and its message is left to become a dead letter.
+    """
 
     index: int
     body: str
     done: int = 1
     failed: int = 0
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,11 @@ class JobStore(Protocol):
         Raises JobCancelledError, and then keeps nothing.
         """
 
-    def kept(self, job_id: str, indices: Collection[int]) -> set[int]:
-        """Which of these tasks have a result."""
+    def kept(self, job_id: str, indices: Collection[int]) -> dict[int, bool]:
+        """Which of these tasks have a result, and whether it is that the task was given up."""
+
+    def begin_alone(self, job_id: str, index: int) -> int:
+        """Note that a task is about to be run alone; how often it was by now."""
 
     def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
         """Up to `limit` results of tasks beyond `after`, by index."""

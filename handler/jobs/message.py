@@ -32,7 +32,7 @@ def message_of(text: str) -> Message:
     """The message a text was made of. Raises NotAMessageError."""
     try:
         body = _Body.model_validate_json(text)
-    except (ValidationError, UnicodeEncodeError):
+    except ValidationError:
         raise NotAMessageError from None  # its cause would quote the text
     return Message(job_id=body.job_id, index=body.index)
 

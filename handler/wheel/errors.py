@@ -8,6 +8,11 @@ WheelError
 │   ├── NothingChosenError       neither a token nor a category given, or more than one
 │   ├── NothingInOtherError      every possible token has its own slice
 │   ├── NothingToUndoError       no turn left
+│   ├── RefusedRequestError      one of a job's requests cannot be run
+│   ├── MalformedLineError       a line of a file of requests that is not JSON
+│   ├── SourceNotFoundError      no such file of requests, or another one by now
+│   ├── SourceTooLargeError      a file of requests beyond its limits
+│   ├── ResultsElsewhereError    the results of this job are files in S3
 │   └── SettingOutOfRangeError   a wheel setting outside its limits
 ├── SessionNotFoundError         no such session, or it has expired
 ├── SessionFinishedError         end of text, a full context window or the last turn was reached
@@ -16,6 +21,8 @@ WheelError
 ├── SessionBusyError             other writes came first, every time
 ├── JobNotFoundError             no such job, or it has expired
 ├── JobCancelledError            a result came too late
+├── GivenUpError                 a task failed as often as it may
+├── OutOfTimeError               an invocation ended before a request of its batch
 └── StoreUnavailableError        the store of sessions or jobs, or the queue, does not answer
 """
 
@@ -74,6 +81,46 @@ class NothingToUndoError(InvalidRequestError):
     def __init__(self) -> None:
         """Say why."""
         super().__init__("nothing to undo: the session is at its prompt")
+
+
+class RefusedRequestError(InvalidRequestError):
+    """Raise when one request of a job cannot be run, so that the whole job is refused."""
+
+    def __init__(self, *, index: int, reason: Exception) -> None:
+        """Name the request, and say what the reason says, which holds nothing that was sent."""
+        super().__init__(f"requests.{index}: {reason}")
+
+
+class MalformedLineError(InvalidRequestError):
+    """Raise when a line of a file of requests is not JSON."""
+
+    def __init__(self) -> None:
+        """Say what is wanted."""
+        super().__init__("the line is not JSON (UTF-8, no NaN, no Infinity, no lone surrogate)")
+
+
+class SourceNotFoundError(InvalidRequestError):
+    """Raise when the file that a job's requests come from is not there, may not be read, or has changed since."""
+
+    def __init__(self) -> None:
+        """The same words for all of these."""
+        super().__init__("input or output cannot be used: it does not exist, has changed, or lies where this server may not look")
+
+
+class ResultsElsewhereError(InvalidRequestError):
+    """Raise when the results of a job that lie in S3 are asked for here."""
+
+    def __init__(self) -> None:
+        """Say where they are."""
+        super().__init__("the results of this job lie in S3: its field output names the folder")
+
+
+class SourceTooLargeError(InvalidRequestError):
+    """Raise when the file that a job's requests come from is longer, or has a longer line, than is taken."""
+
+    def __init__(self, *, limit: str) -> None:
+        """Name the limit."""
+        super().__init__(f"input is too large: {limit}")
 
 
 class SettingOutOfRangeError(InvalidRequestError):
@@ -141,6 +188,22 @@ class JobCancelledError(WheelError):
     def __init__(self) -> None:
         """Say why nothing was kept."""
         super().__init__("the job was cancelled: it takes no more results")
+
+
+class GivenUpError(WheelError):
+    """Raise, or keep as a result, when a task has failed as often as it may."""
+
+    def __init__(self) -> None:
+        """Say where it is to be found."""
+        super().__init__("every attempt failed: the operator finds the message among the dead letters")
+
+
+class OutOfTimeError(WheelError):
+    """Raise, or give as a result, when an invocation has no time left for a request."""
+
+    def __init__(self) -> None:
+        """Say what helps."""
+        super().__init__("no time was left for this request: send fewer at once, or a job")
 
 
 class StoreUnavailableError(WheelError):

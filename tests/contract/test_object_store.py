@@ -128,6 +128,8 @@ def test_first_write_stays(opened: Opened) -> None:
 
 REFUSED = [
     "",
+    "input.jsonl",
+    "class-jobs/spring/a",
     "/etc/passwd",
     "file:///etc/passwd",
     "https://class-jobs/spring/a",

@@ -9,8 +9,9 @@ from fastapi.openapi.models import OpenAPI
 from starlette.testclient import TestClient
 
 from tests.api_client import make_client, spin, start_session
+from tests.job_client import WHEEL, hand_in
 
-OF_NO_CONTRACT = {("GET", "/metrics")}  # plain text
+OF_NO_CONTRACT = {("GET", "/metrics"), ("GET", "/api/jobs/{job_id}/results")}  # no JSON
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,10 @@ def test_every_route_is_documented(schema: dict[str, Any]) -> None:
         ("GET", "/api/sessions/{session_id}/export"),
         ("POST", "/api/wheel"),
         ("POST", "/api/score"),
+        ("POST", "/api/jobs"),
+        ("GET", "/api/jobs/{job_id}"),
+        ("GET", "/api/jobs/{job_id}/results"),
+        ("DELETE", "/api/jobs/{job_id}"),
         ("GET", "/api/models"),
         ("GET", "/health"),
         ("GET", "/ready"),
@@ -83,11 +88,11 @@ def test_every_route_is_documented(schema: dict[str, Any]) -> None:
 
 
 def test_every_error_status_is_documented(schema: dict[str, Any]) -> None:
-    """A session's routes tell 404 and 503, those with a body 413, 415 and 422, each with an example of every code."""
+    """The routes of a session or job tell 404 and 503, those with a body 413, 415 and 422, each with an example of every code."""
     for method, path, operation in operations(schema):
         statuses = set(operation["responses"])
         assert "500" in statuses, path
-        if "{session_id}" in path:
+        if "{" in path:
             assert {"404", "503"} <= statuses, path
         if "requestBody" in operation:
             assert {"413", "415", "422"} <= statuses, path
@@ -108,7 +113,7 @@ def test_only_what_takes_something_can_be_wrong(schema: dict[str, Any]) -> None:
     assert "404" in schema["paths"]["/metrics"]["get"]["responses"]
 
 
-def test_a_key_that_begins_a_session_is_documented_as_long(schema: dict[str, Any]) -> None:
+def test_a_key_that_begins_something_is_documented_as_long(schema: dict[str, Any]) -> None:
     """The limits of Idempotency-Key stand where it is a parameter."""
     shortest = {}
     for method, path, operation in operations(schema):
@@ -117,7 +122,7 @@ def test_a_key_that_begins_a_session_is_documented_as_long(schema: dict[str, Any
                 key = parameter["schema"]["anyOf"][0]
                 shortest[method, path] = key["minLength"]
                 assert (key["maxLength"], bool(parameter["description"])) == (255, True)
-    assert shortest.pop(("POST", "/api/sessions")) == 16
+    assert [shortest.pop(("POST", path)) for path in ("/api/sessions", "/api/jobs")] == [16, 16]
     assert set(shortest.values()) == {1}
 
 
@@ -132,7 +137,7 @@ def test_every_example_is_accepted(client: TestClient, schema: dict[str, Any]) -
             assert str(answer.status_code) in operation["responses"], (path, example)
             assert answer.status_code < 300, (path, example, answer.text)
             tried += 1
-    assert tried >= 9
+    assert tried >= 10
 
 
 def test_every_body_has_an_example(schema: dict[str, Any]) -> None:
@@ -142,21 +147,30 @@ def test_every_body_has_an_example(schema: dict[str, Any]) -> None:
         assert body is None or body.get("examples") or path.endswith("/undo"), path
 
 
+def test_an_answer_of_two_contracts_names_both(schema: dict[str, Any]) -> None:
+    """To cancel a job gives its head, to forget it another answer."""
+    success = schema["paths"]["/api/jobs/{job_id}"]["delete"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert [one["$ref"].rsplit("/", 1)[-1] for one in success["anyOf"]] == ["JobHead", "JobForgotten"]
+
+
 def test_answers_hold_exactly_the_documented_fields(client: TestClient, schema: dict[str, Any]) -> None:
     """Each successful answer has the required fields of its contract and no other than its contract's."""
     session_id = start_session(client)["session_id"]
+    job_id = hand_in(client, WHEEL)
     spin(client, session_id)
     bodies = {
         "set-prompt": {"prompt": "a fox"},
         "append-token": {"category": "other"},
         "wheel": {"prompt": "a"},
         "score": {"text": "a fox"},
+        "jobs": {"requests": [WHEEL]},
     }
     paths = sorted(operations(schema), key=lambda one: (one[0] == "DELETE", one[1].endswith("set-prompt")))
     for method, path, operation in paths:
         if (method, path) in OF_NO_CONTRACT:
             continue
-        answer = client.request(method, path.format(session_id=session_id), json=bodies.get(path.rsplit("/", 1)[-1], {}))
+        url = path.format(session_id=session_id, job_id=job_id)
+        answer = client.request(method, url, json=bodies.get(path.rsplit("/", 1)[-1], {}))
         success = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
-        contract = resolved(schema, success["$ref"])
+        contract = resolved(schema, success.get("anyOf", [success])[0]["$ref"])
         assert set(contract["required"]) <= answer.json().keys() <= set(contract["properties"]), path

@@ -8,17 +8,52 @@ import pytest
 from starlette.testclient import TestClient
 
 from handler.wheel.token_wheel import TokenWheel
+from handler.wiring import Application
 from tests.api_client import client_of, make_application, start_session
+from tests.job_client import done
 
 SECRET = "my secret is zebrazebra"
 MARK = "zebra"
 
+Call = tuple[str, str, dict[str, Any]]
 
-def walk_every_route(client: TestClient) -> list[str]:
+
+def calls_about_jobs(client: TestClient, application: Application) -> list[Call]:
+    """The same for jobs: one that is done, and several that are refused."""
+    request = {"prompt": SECRET, "max_new_tokens": 3, "seed": SECRET}
+    job_id = done(client, application, {"prompt": SECRET}, request, name=SECRET)
+    path = f"/api/jobs/{job_id}"
+    refused: list[dict[str, Any]] = [
+        {"requests": [{"prompt": SECRET * 100}]},
+        {"requests": [{**request, "n": SECRET}], "name": SECRET},
+        {"requests": [request], "name": SECRET * 10},
+        {"requests": [request], "naem": SECRET},
+        {"requests": [request] * 1001},
+        {"requests": [request], "model_name": SECRET},
+        {"requests": SECRET},
+        {"input": f"s3://school/{MARK}", "output": f"s3://school/{MARK}/"},
+        {"input": SECRET, "output": SECRET},
+    ]
+    key = {"Idempotency-Key": MARK * 4}
+    return [
+        *(("POST", "/api/jobs", {"json": body}) for body in refused),
+        ("POST", "/api/jobs", {"json": {"requests": [request], "name": SECRET}, "headers": key}),
+        ("POST", "/api/jobs", {"json": {"requests": [{"prompt": SECRET}]}, "headers": key}),
+        ("GET", path, {}),
+        ("GET", f"{path}?after={MARK}", {}),
+        ("GET", f"/api/jobs/{MARK}", {}),
+        *(("GET", f"{path}/results?format={form}", {}) for form in ("jsonl", "csv", MARK)),
+        ("DELETE", path, {}),
+        ("DELETE", f"{path}?forget={MARK}", {}),
+        ("DELETE", f"{path}?forget=true", {}),
+    ]
+
+
+def walk_every_route(client: TestClient, application: Application) -> list[str]:
     """Send the secret everywhere, rightly and wrongly; the bodies of all errors."""
     session_id = start_session(client, SECRET)["session_id"]
     path = f"/api/sessions/{session_id}"
-    calls: list[tuple[str, str, dict[str, Any]]] = [
+    calls: list[Call] = [
         ("GET", path, {}),
         ("POST", f"{path}/set-prompt", {"json": {"prompt": SECRET}, "headers": {"Idempotency-Key": MARK}}),
         ("POST", f"{path}/set-prompt", {"json": {"prompt": "x"}, "headers": {"Idempotency-Key": MARK}}),
@@ -50,7 +85,7 @@ def walk_every_route(client: TestClient) -> list[str]:
         (MARK.upper(), "/health", {}),
         ("DELETE", path, {}),
     ]
-    answers = [client.request(method, url, **rest) for method, url, rest in calls]
+    answers = [client.request(method, url, **rest) for method, url, rest in calls + calls_about_jobs(client, application)]
     assert {answer.status_code for answer in answers} >= {200, 400, 404, 405, 413, 415, 422}
     assert all(answer.status_code < 500 for answer in answers)
     return [answer.text + str(answer.headers) for answer in answers if answer.status_code >= 400]
@@ -64,7 +99,7 @@ def test_no_text_reaches_logs_metrics_or_errors(
     caplog.set_level(logging.DEBUG)
     application = make_application(tmp_path, aws_lambda_function_memory_size=memory)
     with client_of(application) as client:
-        errors = walk_every_route(client)
+        errors = walk_every_route(client, application)
         metrics = client.get("/metrics").text
     lines = [record.getMessage() + str(record.__dict__) for record in caplog.records if not record.name.startswith("httpx")]
     written = "".join(capfd.readouterr())

@@ -20,7 +20,7 @@ from model_layer.language_model import LanguageModel
 from tests.api_client import tiny_model_folder
 
 EVENTS = Path(__file__).parents[2] / "events"
-HTTP_EVENTS = sorted(EVENTS.glob("*.json"))
+HTTP_EVENTS = sorted(path for path in EVENTS.glob("*.json") if "requestContext" in json.loads(path.read_text()))
 CONTEXT = SimpleNamespace(aws_request_id="5f0c7e57-0000-4000-8000-000000000009")
 SECRET = "zebra-in-the-event"
 STAGED = ["rest-api-health.json", "http-api-stage-health.json"]

@@ -83,8 +83,8 @@ def test_a_completion_is_a_session_spun_with_its_seed(model: LanguageModel, whee
 
 def test_the_first_of_many_completions_is_the_only_one_of_one(model: LanguageModel) -> None:
     """More completions leave the first ones as they are, and no two of one request share a seed."""
-    body = {"prompt": PROMPTS[0], "max_new_tokens": 8, "seed": "s"}
-    few, many = (checked(JobRequest(**body, n=n), model, seed="unused", limits=Settings()) for n in (2, 5))
+    bodies = [JobRequest(prompt=PROMPTS[0], max_new_tokens=8, seed="s", n=n) for n in (2, 5)]
+    few, many = (checked(body, model, seed="unused", limits=Settings()) for body in bodies)
     answers = all_answers(model, {0: few, 1: many})
     assert told(answers[0]) == told(answers[1])[:2]  # type: ignore[index] # a list
     assert len(set(many.seeds)) == 5

@@ -1,6 +1,7 @@
 """Laws of texts that go forward together: whoever the neighbours are, each reads what it would read alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from model_layer.continuous_batch import TOKENS_PER_PASS, ContinuousBatch
 from model_layer.language_model import LanguageModel
+from model_layer.network import Continuation, Pass
 
 VOCABULARY = 256  # the tiny model has more tokens; these are enough
 
@@ -105,9 +107,9 @@ def test_no_pass_is_longer_than_its_limit(model: LanguageModel, monkeypatch: pyt
     sizes = []
     advance = model.advance
 
-    def counting(batch: Sequence[object]) -> object:
-        sizes.append(sum(len(one.new_ids) for one in batch))  # type: ignore[attr-defined] # continuations
-        return advance(batch)  # type: ignore[arg-type] # the same
+    def counting(batch: Sequence[Continuation[Any]]) -> Pass[Any]:
+        sizes.append(sum(len(one.new_ids) for one in batch))
+        return advance(batch)
 
     monkeypatch.setattr(model, "advance", counting)
     batch = ContinuousBatch(model)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from handler.api.errors import PROBLEMS
+from handler.api.problems import PROBLEMS
 from handler.wheel.errors import WheelError
 from model_layer.errors import BakeError, ModelLayerError
 

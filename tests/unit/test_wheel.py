@@ -77,7 +77,7 @@ def test_slices_go_by_rank_down_to_the_threshold(wheel: Wheel) -> None:
 @example(np.array([19, 0], np.float32), WheelSettings(threshold=0.0, temperature=0.5), 1)
 @given(logit_arrays, settings_values, st.integers(1, 40))
 def test_fewer_slices_are_the_first_of_them(logits: NDArray[np.float32], settings: WheelSettings, max_slices: int) -> None:
-    """A wheel cut to fewer slices has the first of them as they were, short of the last arc, which is Other's, and the rest in Other."""
+    """A wheel cut to fewer slices has the first of them as they were, short of the last arc: that and all the rest is Other's."""
     whole, cut = (make_wheel(logits, settings, token_bytes, max_slices=most) for most in (MAX_SLICES, max_slices))
     last = 360 * BELOW_ONE if cut.other.token_count else 360.0
     assert len(cut.token_slices) == min(len(whole.token_slices), max_slices)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from handler.api.answers import json_response, rendered
 from handler.api.contracts.operations import Health, Ready
 from handler.api.documents import answers, failures
-from handler.api.errors import NOT_FOUND
+from handler.api.problems import NOT_FOUND
 from handler.api.requests import App
 from handler.wheel.errors import StoreUnavailableError
 from model_layer.errors import ModelNotLoadableError
@@ -30,9 +30,10 @@ def health(application: App) -> Response:
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=answers(Ready, ModelNotLoadableError, StoreUnavailableError))
 def ready(application: App) -> Response:
-    """The model is loaded and the session store answers."""
+    """The model is loaded, and the stores of sessions and jobs answer."""
     application.model()
     application.store.check()
+    application.desk.store.check()
     return json_response(rendered(Ready, status="ready"))
 
 

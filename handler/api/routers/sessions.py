@@ -22,9 +22,9 @@ from handler.api.contracts.sessions import (
 from handler.api.contracts.turns import TurnsPage
 from handler.api.csv_export import csv_of
 from handler.api.documents import WRONG_BODY, answers
-from handler.api.errors import WRONG_REQUEST
 from handler.api.history import SHOWN_TURNS
 from handler.api.limits import PromptTooLongError, within_limit
+from handler.api.problems import WRONG_REQUEST
 from handler.api.requests import App, BeginConditions, ExpectedVersion, SessionId, WriteConditions, at_version
 from handler.wheel.errors import (
     BlankPromptError,

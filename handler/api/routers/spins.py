@@ -6,7 +6,7 @@ from starlette.responses import Response
 from handler.api.answers import json_response
 from handler.api.contracts.spins import AppendedBody, AppendTokenRequest, NextTokenProbs, SpinRequest, SpunBody
 from handler.api.documents import WRONG_BODY, answers
-from handler.api.errors import WRONG_REQUEST
+from handler.api.problems import WRONG_REQUEST
 from handler.api.requests import App, SessionId, SettingsQuery, WriteConditions, at_version
 from handler.api.spin_answers import SpinAnswers
 from handler.wheel.errors import (

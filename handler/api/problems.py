@@ -1,0 +1,81 @@
+"""The one table from error types to what is answered: HTTP statuses, codes, and words that hold no student's text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from handler.api import limits
+from handler.api.contracts.problems import FieldProblem
+from handler.wheel import errors as wheel
+from model_layer import errors as model_layer
+
+SHOWN_PROBLEMS = 20  # of one request: a body can hold thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer's status and code. Without a `detail` of its own it gives the error's words, which hold no student's text."""
+
+    status: int
+    code: str
+    detail: str | None = None
+
+
+INTERNAL_ERROR = Problem(500, "internal_error", "something went wrong here: quote the correlation_id to the operator")
+WRONG_REQUEST = Problem(422, "validation_error", "the request does not fit its contract")
+NOT_FOUND = Problem(404, "not_found", HTTPStatus.NOT_FOUND.phrase)
+MODEL_NOT_LOADABLE = Problem(503, "model_not_loadable", "the model cannot be loaded: the operator's log says why")
+
+PROBLEMS: dict[type[Exception], Problem] = {
+    wheel.WheelError: INTERNAL_ERROR,
+    wheel.InvalidRequestError: Problem(400, "invalid_request"),
+    wheel.PromptMissingError: Problem(400, "prompt_missing"),
+    wheel.BlankPromptError: Problem(400, "blank_prompt"),
+    wheel.NotOneTokenError: Problem(400, "not_one_token"),
+    wheel.NothingChosenError: Problem(400, "nothing_chosen"),
+    wheel.NothingInOtherError: Problem(400, "nothing_in_other"),
+    wheel.NothingToUndoError: Problem(400, "nothing_to_undo"),
+    wheel.RefusedRequestError: Problem(400, "request_refused"),
+    wheel.MalformedLineError: Problem(400, "malformed_json"),
+    wheel.SourceNotFoundError: Problem(400, "source_not_found"),
+    wheel.SourceTooLargeError: Problem(400, "source_too_large"),
+    wheel.ResultsElsewhereError: Problem(400, "results_elsewhere"),
+    wheel.SettingOutOfRangeError: Problem(400, "setting_out_of_range"),
+    wheel.SessionNotFoundError: Problem(404, "session_not_found"),
+    wheel.SessionFinishedError: Problem(409, "session_finished"),
+    wheel.VersionConflictError: Problem(409, "version_conflict"),
+    wheel.IdempotencyKeyReusedError: Problem(422, "idempotency_key_reused"),
+    wheel.JobNotFoundError: Problem(404, "job_not_found"),
+    wheel.JobCancelledError: Problem(409, "job_cancelled"),
+    wheel.GivenUpError: Problem(500, "given_up", "every attempt failed: the operator finds the message among the dead letters"),
+    wheel.OutOfTimeError: Problem(503, "out_of_time", "no time was left for this request: send fewer at once, or a job"),
+    wheel.StoreUnavailableError: Problem(503, "store_unavailable"),
+    wheel.SessionBusyError: Problem(503, "session_busy", "too many writes at once: try again shortly"),
+    limits.RequestLimitError: Problem(422, "limit_exceeded"),
+    limits.PromptTooLongError: Problem(422, "prompt_too_long"),
+    limits.TooManyPromptsError: Problem(422, "too_many_prompts"),
+    limits.TooManyJobRequestsError: Problem(422, "too_many_job_requests"),
+    limits.AnswerTooLongError: Problem(422, "answer_too_long"),
+    model_layer.ModelLayerError: INTERNAL_ERROR,
+    model_layer.ModelNotFoundError: Problem(400, "model_not_found"),
+    model_layer.ModelNotLoadableError: MODEL_NOT_LOADABLE,
+    model_layer.UnsupportedArchitectureError: MODEL_NOT_LOADABLE,
+    model_layer.EmptySequenceError: Problem(400, "empty_sequence"),
+    model_layer.ContextWindowExceededError: Problem(400, "context_window_exceeded"),
+    model_layer.TokenIdOutOfRangeError: Problem(400, "token_id_out_of_range"),
+    model_layer.BakeError: INTERNAL_ERROR,
+}
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem of an error's type, or of the nearest type above it that the table has."""
+    return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), INTERNAL_ERROR)
+
+
+def field_problems(errors: Sequence[Mapping[str, Any]], *, beneath: int = 0) -> list[FieldProblem]:
+    """The first of pydantic's errors, each by its field's path, of which the first `beneath` parts are left out."""
+    return [
+        FieldProblem(field=".".join(map(str, found["loc"][beneath:] or found["loc"])) or "request", message=found["msg"])
+        for found in errors[:SHOWN_PROBLEMS]
+    ]

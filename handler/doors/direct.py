@@ -1,0 +1,98 @@
+"""Direct calls (`aws lambda invoke`, an SDK, another function): a small batch of requests, answered at once."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from handler.api.contracts.precision import PrecisionBody
+from handler.api.contracts.problems import FieldProblem
+from handler.api.contracts.settings import ClosedBody
+from handler.api.limits import AnswerTooLongError
+from handler.api.problems import WRONG_REQUEST, field_problems, problem_of
+from handler.api.strict_json import canonical
+from handler.jobs.at_once import answer_at_once
+from handler.jobs.request import JobRequest
+from handler.jobs.result import RequestResult
+from handler.settings import MEGABYTE
+from handler.wheel.errors import MalformedLineError, WheelError
+from handler.wiring import application
+from model_layer.errors import ModelLayerError
+
+MOST_REQUESTS = 64
+MARGIN_MS = 5_000
+LONGEST_ANSWER_BYTES = 5 * MEGABYTE  # Lambda refuses more than 6
+SEED_BYTES = 8
+
+
+class DirectRequest(ClosedBody):
+    """Requests as a job has them."""
+
+    requests: list[JobRequest] = Field(min_length=1, max_length=MOST_REQUESTS)
+    model_name: str | None = None
+
+
+class DirectAnswer(BaseModel):
+    """One result for each request, in order."""
+
+    model_name: str
+    results: list[RequestResult]
+
+
+class DirectError(BaseModel):
+    """Why there are no results; `status` is the one that HTTP has for it."""
+
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+def is_direct(event: object) -> bool:
+    """Whether an event is a batch of requests that somebody waits for."""
+    return isinstance(event, Mapping) and "requests" in event
+
+
+def handle_direct(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`{"model_name", "results"}`, or `{"error"}` for a batch that is refused: an exception would be logged whole."""
+    try:
+        return _answer(_request(event), context)
+    except ValidationError as error:
+        problems = field_problems(error.errors(include_input=False, include_context=False, include_url=False))
+        return _refusal(DirectError(**asdict(WRONG_REQUEST), errors=problems))
+    except (WheelError, ModelLayerError) as error:
+        problem = problem_of(error)
+        application().telemetry.task_failed(error)
+        return _refusal(DirectError(status=problem.status, code=problem.code, detail=problem.detail or str(error)))
+
+
+def _request(event: Mapping[str, Any]) -> DirectRequest:
+    try:
+        text = canonical(json.dumps(event).encode())
+    except ValueError:
+        raise MalformedLineError from None
+    return DirectRequest.model_validate_json(text)
+
+
+def _answer(request: DirectRequest, context: Any) -> dict[str, Any]:
+    parts = application()
+    model = parts.model(request.model_name)
+    results = answer_at_once(
+        model,
+        request.requests,
+        seed=secrets.token_hex(SEED_BYTES),
+        precision=PrecisionBody.of(parts.catalog.manifest(model.name)),
+        limits=parts.settings,
+        going_on=lambda: context.get_remaining_time_in_millis() > MARGIN_MS,
+    )
+    body = DirectAnswer(model_name=model.name, results=results).model_dump(mode="json", exclude_unset=True)
+    if len(json.dumps(body)) > LONGEST_ANSWER_BYTES:
+        raise AnswerTooLongError(limit=LONGEST_ANSWER_BYTES)
+    return body
+
+
+def _refusal(error: DirectError) -> dict[str, Any]:
+    return {"error": error.model_dump(exclude_unset=True)}
