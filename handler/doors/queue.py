@@ -25,7 +25,7 @@ class UnfinishedError(Exception):
 def is_queue(event: object) -> bool:
     """Whether an event is a batch of SQS messages."""
     records = event.get("Records") if isinstance(event, Mapping) else None
-    return isinstance(records, list) and all(map(_is_message, records))
+    return isinstance(records, list) and bool(records) and all(map(_is_message, records))
 
 
 def handle_queue(event: dict[str, Any], context: Any) -> dict[str, Any]:
