@@ -8,6 +8,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 KERNEL := model_layer/kernels/kernels.so
+SQS_VENV   := .cache/sqs
+SQS_SERVER := $(SQS_VENV)/bin/ministack
 
 export PYTHONUNBUFFERED := 1
 
@@ -20,8 +22,8 @@ dev: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m uvicorn --factory handler.serve:development_app --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8000) \
 		--reload --reload-dir handler --reload-dir model_layer
 
-test: $(VENV)/dev $(KERNEL)
-	$(BIN)/python -m pytest
+test: $(VENV)/dev $(KERNEL) $(SQS_SERVER)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -54,6 +56,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "pip>=25.1"
+
+# A server with SQS's interface, for the contract of queues. It wants a botocore of its own, so it has its own place.
+$(SQS_SERVER):
+	@($(PYTHON) -m venv $(SQS_VENV) && $(SQS_VENV)/bin/python -m pip install -q --disable-pip-version-check "ministack>=1.5,<2") \
+		|| echo "no SQS server: pip could not install ministack"
 
 $(VENV)/serve: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --group serve

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks import agreement, bandwidth, first, lambda_start, machine, report, serving, start, steady
+from benchmarks import agreement, bandwidth, first, jobs, lambda_start, machine, report, serving, start, steady
 from benchmarks.engines import SPECS, Engine, find
 from benchmarks.environments import REPOSITORY, NotHereError, interpreter, last_line
 from benchmarks.figures import Figures
@@ -60,6 +60,7 @@ PARTS: Mapping[str, Callable[[Run], None]] = {
     "serving": lambda run: serving.measure(run.figures, run.folders),
     "agreement": lambda run: agreement.measure(run.figures, run.folders),
     "threads": measure_threads,
+    "jobs": lambda run: jobs.measure(run.figures, run.folders, quick=run.quick),
     "bandwidth": lambda run: bandwidth.measure(run.figures, run.engines),
 }
 STEADY = ("step", "prefill", "batch")  # these come last and share their loaded engines
@@ -70,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this engine beside others.")
     parser.add_argument("--model", help="a GPT-2 folder in the Hugging Face format (default: .models/gpt2, else random weights)")
     parser.add_argument("--only", help=f"some of {','.join((*PARTS, *STEADY))}; earlier results of the others are kept")
-    parser.add_argument("--quick", action="store_true", help="three rounds of everything")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds of everything")
     parser.add_argument("--engines", help="only engines whose names begin with one of these, separated by commas")
     arguments = parser.parse_args()
     wanted = arguments.only.split(",") if arguments.only else [*PARTS, *STEADY]

@@ -20,6 +20,8 @@ BY_SIZE = (
     ("Decode step in ms on two threads, by tokens before it", "step_ms", 2),
     ("Prefill in ms on two threads, by tokens", "prefill_ms", 2),
     ("One step of many sequences in ms on two threads, by sequences", "batch_step_ms", 2),
+    ("Requests of a job per second on two threads, by texts at once", "job_requests_s", 2),
+    ("Tokens of a job per second on two threads, by texts at once", "job_tokens_s", 2),
 )
 # Title, and the heading of each quantity.
 BY_QUANTITY = (
@@ -108,7 +110,7 @@ def table_by_size(figures: Figures, quantity: str, threads: int) -> list[str]:
     sizes = sorted({figure.size for figure in measured})
     engines = dict.fromkeys(figure.engine for figure in measured)
     rows = [[name, *(cell(figures.value(quantity, name, size=size, threads=threads)) for size in sizes)] for name in engines]
-    return table(["engine", *map(str, sizes)], rows) if rows else []
+    return table(["engine", *(str(size) if size else "one by one" for size in sizes)], rows) if rows else []
 
 
 def table_by_quantity(figures: Figures, headings: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmarks.bandwidth import floor_ms
 from benchmarks.engines import FLOAT32_LIBRARIES, LLAMA_FLOAT16, OURS, OURS_INT8, SEED
 from benchmarks.figures import Figures, ratio
+from benchmarks.jobs import GPT2, ONE_BY_ONE, STORYBOOK, THREADS
 from benchmarks.serving import ENGINE as SERVER
 
 Measured = Callable[[Figures], float | None]
@@ -68,6 +69,14 @@ def sizes_compared(quantity: str, engine: str, over: int, under: int) -> Measure
     return lambda figures: ratio(figures.value(quantity, engine, size=over), figures.value(quantity, engine, size=under))
 
 
+def batch_over_one_by_one(engine: str) -> Measured:
+    """Requests per second of a job, 32 at once over one by one."""
+    return lambda figures: ratio(
+        figures.value("job_requests_s", engine, size=32, threads=THREADS),
+        figures.value("job_requests_s", engine, size=ONE_BY_ONE, threads=THREADS),
+    )
+
+
 def beside_best_library(quantity: str, size: int) -> Measured:
     """Ours over the best float32 library in the same run."""
     return lambda figures: ratio(figures.value(quantity, OURS, size=size), figures.best(quantity, FLOAT32_LIBRARIES, size=size))
@@ -87,6 +96,8 @@ def second_thread(figures: Figures) -> float | None:
     """A step on two threads over one on one."""
     return ratio(figures.value("step_ms", OURS, size=128, threads=2), figures.value("step_ms", OURS, size=128))
 
+
+BATCH_OF_32 = "batch of 32 / one by one, requests per second, two threads"
 
 TARGETS = (
     Target("first wheel over HTTP, gpt2", 450, "ms", single("http_first_wheel_ms", "ours gpt2")),
@@ -122,6 +133,8 @@ TARGETS = (
     Target("step at 128, int8 / its floor", 1.3, "x", step_over_floor(OURS_INT8)),
     Target("KL of int8 from float32", 5e-3, "nats", single("kl", OURS_INT8)),
     Target("step at 128, two threads / one", 0.6, "x", second_thread),
+    Target(f"{BATCH_OF_32}, gpt2", 4, "x", batch_over_one_by_one(GPT2), at_least=True),
+    Target(f"{BATCH_OF_32}, storybook", 4, "x", batch_over_one_by_one(STORYBOOK), at_least=True),
     Target("peak memory after 1,000 spins in 50 sessions", 450, "MB", single("server_peak_memory_mb", SERVER, size=1000)),
     Target("a spin outside the model, p50", 4, "ms", single("spin_overhead_p50_ms", SERVER)),
     Target("a spin outside the model, p99", 25, "ms", single("spin_overhead_p99_ms", SERVER)),

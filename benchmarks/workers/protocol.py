@@ -12,7 +12,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 TURN_S = 0.5  # a slow engine takes fewer steps a turn, at least one
 ROOM = 20  # steps before a context is filled anew: figures "at 1000" stay within the window of 1024
@@ -42,6 +42,13 @@ class Engine(ABC):
     def generated_ms(self, sequences: list[list[int]], count: int) -> list[float]:
         """Milliseconds of each of `count` steps within one generation."""
         raise NotImplementedError
+
+
+class Answering(Protocol):
+    """What answers the requests of a coordinator."""
+
+    def answer(self, request: dict[str, Any]) -> list[float]:
+        """The values that a request asks for."""
 
 
 class Worker:
@@ -112,13 +119,18 @@ def peak_memory_mb() -> list[float]:
 
 
 def run(make_engine: Callable[[], Engine]) -> None:
+    """Answer requests with one engine."""
+    serve(lambda: Worker(make_engine()))
+
+
+def serve(make_worker: Callable[[], Answering]) -> None:
     """Answer the requests of standard input until it ends. What libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    worker: Worker | None = None
+    worker: Answering | None = None
     for line in sys.stdin:
         try:
-            worker = worker or Worker(make_engine())
+            worker = worker or make_worker()
             answer: dict[str, object] = {"values": worker.answer(json.loads(line))}
         except Exception as error:  # noqa: BLE001 - a peer may fail in any way, and the other measurements go on
             answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]}

@@ -1,12 +1,16 @@
 """Messages to queue, and every queue to put them on, each with a way to let time pass."""
 
+import atexit
 import json
 import os
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING
@@ -27,7 +31,8 @@ if TYPE_CHECKING:
 
 JOB_ID = "6f1c2a34-9d3b-4f10-8a77-0c5e2b9d4411"
 MAX_RECEIVES = 3
-SERVER = os.environ.get("SQS_TEST_ENDPOINT")
+SERVER_COMMAND = Path(__file__).parents[2] / ".cache" / "sqs" / "bin" / "ministack"
+START_S = 60
 
 
 class MovedClock:
@@ -95,9 +100,30 @@ def moto_queue(_: Path) -> Iterator[OpenQueue]:
 
 @contextmanager
 def server_queue(_: Path) -> Iterator[OpenQueue]:
-    """A queue of the SQS server at SQS_TEST_ENDPOINT, where time takes its time."""
-    with closing(local_session().client("sqs", endpoint_url=SERVER)) as client:
+    """A queue of an SQS server, where time takes its time."""
+    with closing(local_session().client("sqs", endpoint_url=server_address())) as client:
         yield opened(client, lease_s=2, forward=time.sleep)
+
+
+@cache
+def server_address() -> str:
+    """The address of a server that runs until this process ends."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    places = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1"}
+    process = subprocess.Popen([SERVER_COMMAND], env=os.environ | places, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    atexit.register(_ended, process)
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return f"http://127.0.0.1:{port}"
+        time.sleep(0.1)
+    raise TimeoutError(f"{SERVER_COMMAND.name} does not listen")
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait()
 
 
 def opened(
@@ -120,7 +146,7 @@ def opened(
     return OpenQueue(queue, lease_s, forward, dead_letters, send_text, many, is_atomic)
 
 
-needs_server = () if SERVER else pytest.mark.skip(reason="no SQS server is named by SQS_TEST_ENDPOINT")
+needs_server = () if SERVER_COMMAND.exists() else pytest.mark.skip(reason="no SQS server: make test installs ministack")
 QUEUES = (sqlite_queue, moto_queue, pytest.param(server_queue, marks=needs_server))
 
 

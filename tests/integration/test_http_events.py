@@ -1,5 +1,6 @@
 """The function as Lambda calls it: every event of `events/` goes through the same application."""
 
+import asyncio
 import base64
 import json
 import re
@@ -35,6 +36,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     forget()
     yield
     forget()
+
+
+@pytest.fixture(autouse=True)
+def _event_loop() -> Iterator[None]:
+    """The loop that Mangum runs the application in; left open, it would be reported with whatever test replaces it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def forget() -> None:

@@ -32,6 +32,14 @@ def test_a_table_has_a_row_for_each_engine_and_a_column_for_each_size() -> None:
     assert rows == [["a", "12.3", "20"], ["b", "7", ""]]
 
 
+def test_the_column_of_no_size_says_what_it_is() -> None:
+    """A job whose requests run one by one stands before those that run together."""
+    rates = Figures([Figure("job_requests_s", "a", size, 2, value, 3) for size, value in ((32, 9), (0, 2), (8, 5))])
+    heading, _, row = report.table_by_size(rates, "job_requests_s", 2)
+    assert [cell.strip() for cell in heading.split("|")[2:-1]] == ["one by one", "8", "32"]
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["2", "5", "9"]
+
+
 def test_a_quantity_that_was_not_measured_has_no_table() -> None:
     """Neither on other threads nor under another name."""
     assert report.table_by_size(some_figures(), "step_ms", 2) == []

@@ -5,8 +5,9 @@ import pytest
 from benchmarks.bandwidth import MEMORY
 from benchmarks.engines import LLAMA_FLOAT16, OURS, OURS_INT8, SEED
 from benchmarks.figures import Figure, Figures
+from benchmarks.jobs import GPT2, ONE_BY_ONE, STORYBOOK
 from benchmarks.serving import ENGINE
-from benchmarks.targets import TARGETS, Target, Verdict, verdicts
+from benchmarks.targets import BATCH_OF_32, TARGETS, Target, Verdict, verdicts
 
 
 def judged(value: float | None, limit: float, *, at_least: bool = False) -> Verdict:
@@ -56,6 +57,10 @@ def run() -> Figures:
         ("prefill_ms", "CTranslate2 int8", 128, 1): 50,
         ("batch_step_ms", OURS, 1, 1): 12,
         ("batch_step_ms", OURS, 8, 1): 36,
+        ("job_requests_s", GPT2, ONE_BY_ONE, 2): 4,
+        ("job_requests_s", GPT2, 8, 2): 12,
+        ("job_requests_s", GPT2, 32, 2): 18,
+        ("job_requests_s", STORYBOOK, 32, 2): 90,
         ("http_first_wheel_ms", "ours gpt2", 0, 1): 400,
         ("http_first_wheel_ms", "transformers gpt2", 0, 1): 4000,
         ("server_peak_memory_mb", ENGINE, 1000, 1): 460,
@@ -77,6 +82,8 @@ def run() -> Figures:
         ("step of 8 sequences / of one", 3),
         ("step at 128, int8 / its floor", 1.3),
         ("step at 128, two threads / one", 0.5),
+        (f"{BATCH_OF_32}, gpt2", 4.5),
+        (f"{BATCH_OF_32}, storybook", None),  # one by one was not measured
         ("first wheel over HTTP, gpt2", 400),
         ("peak memory after 1,000 spins in 50 sessions", 460),
         ("a spin outside the model, p50", None),
