@@ -4,7 +4,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ GRACE_S = 10  # for requests that are under way when the server is told to stop
 class Service:
     """A server, its socket, and the worker of its jobs, if it has one."""
 
+    parts: Application
     server: "Server"
     listener: socket.socket
     jobs: BackgroundWorker | None
@@ -31,7 +32,7 @@ class Service:
         """Serve until SIGTERM or Ctrl-C. What the worker has not finished then is taken up at the next start."""
         # The server, once it has ended in good order, raises the signal again; by default that would end the process at once.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        with self.listener, self._jobs_done():
+        with self.listener, closing(self.parts), self._jobs_done(), suppress(KeyboardInterrupt):
             self.server.run(sockets=[self.listener])
 
     @contextmanager
@@ -56,7 +57,7 @@ def started() -> Service:
         raise SystemExit(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
     try:
         parts = build(settings)
-        return Service(prepared(parts, listener), listener, parts.background_worker() if settings.run_jobs else None)
+        return Service(parts, prepared(parts, listener), listener, parts.background_worker() if settings.run_jobs else None)
     except ModelLayerError as error:
         raise SystemExit(str(error)) from None
 

@@ -1,11 +1,13 @@
 """Every setting of the service in one frozen value, read from the environment here and nowhere else."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 MEGABYTE = 1024 * 1024
 MEGABYTES_OF_ONE_CPU = 1769  # Lambda's share: 1,769 MB of memory buy the time of one virtual CPU
@@ -21,7 +23,17 @@ def _split(separator: str) -> BeforeValidator:
 
 
 Folders = Annotated[tuple[Path, ...], _split(os.pathsep)]
+LOCATION = re.compile(r"s3://[a-z0-9.-]{3,63}/([A-Za-z0-9._-]+/)*")
+
+
+def _location(value: str) -> str:
+    if not LOCATION.fullmatch(value):
+        raise PydanticCustomError("location", "wanted: s3://bucket/ or s3://bucket/folder/")
+    return value
+
+
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")]
+Location = Annotated[str, AfterValidator(_location)]
 Origins = Annotated[tuple[Origin, ...], _split(",")]
 
 
@@ -47,9 +59,8 @@ class Settings(BaseModel):
     jobs_table: str | None = Field(default=None, description="the table's name; needed for dynamodb")
     job_queue: Literal["sqlite", "sqs"] = "sqlite"
     job_queue_url: str | None = Field(default=None, description="the queue's URL; needed for sqs")
-    jobs_location: str | None = Field(
+    jobs_location: Location | None = Field(
         default=None,
-        pattern=r"^s3://[a-z0-9.-]{3,63}/([A-Za-z0-9._-]+/)*$",
         description="the folder of a bucket in which files of requests and results may lie; without it there are no such jobs",
     )
     job_ttl_s: int = Field(default=86_400, ge=60, le=30 * 86_400)

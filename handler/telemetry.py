@@ -38,6 +38,9 @@ class Metrics(Protocol):
     def count(self, request: RequestRecord) -> None:
         """Count an answered request and its duration."""
 
+    def worked(self, delivered: int, finished: int) -> None:
+        """Count messages of jobs, and how many of them need not come again."""
+
     def exposition(self) -> bytes | None:
         """All metrics as Prometheus text, or None where they are not served over HTTP."""
 
@@ -71,9 +74,14 @@ class Telemetry:
         """Log what kept a task of a job from its result; it comes again, or ends among the dead letters."""
         self._log.error("task failed", causes=[_place(cause) for cause in _chain(error)])
 
+    def worker_failed(self, error: Exception) -> None:
+        """Log what kept a worker from working at all; it tries again."""
+        self._log.error("worker failed", causes=[_place(cause) for cause in _chain(error)])
+
     def worked(self, delivered: int, finished: int, duration_ms: float) -> None:
         """Log what became of messages that the queue delivered."""
         self._log.info("worked", delivered=delivered, finished=finished, duration_ms=round(duration_ms, 1))
+        self._metrics.worked(delivered, finished)
 
     def started(self, *, model: str, load_ms: float) -> None:
         """Log that a model is loaded and has run once."""

@@ -9,9 +9,11 @@ from functools import cache
 from handler.jobs.background import BackgroundWorker
 from handler.jobs.desk import JobDesk
 from handler.jobs.job import JobQueue, JobStore
+from handler.jobs.keeping import Keeping
 from handler.jobs.opening import Opening
 from handler.jobs.parts import NoObjects, ObjectStore, Parts
-from handler.jobs.worker import MOST_RECEIVES, Worker
+from handler.jobs.task import MOST_RECEIVES
+from handler.jobs.worker import Worker
 from handler.models import catalog_of
 from handler.settings import Settings
 from handler.stores.sqlite import SqliteSessionStore
@@ -51,7 +53,13 @@ class Application:
     def background_worker(self) -> BackgroundWorker:
         """A worker for this process's queue, not yet started."""
         tell = self.telemetry
-        return BackgroundWorker(self.queue, self.worker, report=tell.task_failed, worked=tell.worked)
+        return BackgroundWorker(self.queue, self.worker, report=tell.worker_failed, worked=tell.worked)
+
+    def close(self) -> None:
+        """Close the files that are open; they are opened again when they are used again."""
+        for part in (self.store, self.desk.store, self.queue):
+            if isinstance(part, SqliteSessionStore | SqliteJobStore | SqliteJobQueue):
+                part.close()
 
     def prime(self) -> None:
         """Load the default model and run it once, so that the first student does not wait. Raises ModelNotLoadableError."""
@@ -82,7 +90,8 @@ def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], f
     store = _store(settings, clock)
     telemetry = Telemetry(settings, forward_passes=lambda: _forward_passes(catalog))
     jobs, queue, objects = _job_store(settings, clock), _job_queue(settings, clock), _objects(settings)
-    opening = Opening(jobs, catalog, queue, Parts(objects), settings, report=telemetry.task_failed)
+    parts, report = Parts(objects), telemetry.task_failed
+    opening = Opening(jobs, catalog, queue, parts, settings, report=report)
     return Application(
         settings=settings,
         clock=clock,
@@ -92,7 +101,7 @@ def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], f
         ledger=Ledger(store, wheel),
         desk=JobDesk(jobs, queue, catalog, objects, clock=clock, settings=settings),
         queue=queue,
-        worker=Worker(jobs, catalog, opening, Parts(objects), report=telemetry.task_failed),
+        worker=Worker(jobs, catalog, opening, Keeping(jobs, parts, report=report), report=report),
         telemetry=telemetry,
     )
 

@@ -44,7 +44,8 @@ def work_off(application: Application, deliveries: list[Delivery] | None = None)
 def give_up(application: Application, job_id: str, index: int) -> None:
     """Keep the result of a request whose every attempt failed."""
     failed = RequestResult.failed(index, GivenUpError())
-    application.desk.store.keep(job_id, [TaskResult(index, failed.text(), done=0, failed=1)])
+    store = application.desk.store
+    store.keep(store.load(job_id), [TaskResult(index, failed.text(), done=0, failed=1)])
 
 
 def done(client: TestClient, application: Application, *requests: dict[str, Any], **fields: Any) -> str:

@@ -51,11 +51,19 @@ def answers(
     contract: type[BaseModel] | UnionType,
     *causes: type[Exception] | Problem,
     status: int = 200,
+    description: str = "Successful Response",
     others: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
 ) -> Responses:
     """The responses of a route that answers by `contract`, or in `others`' media types, and fails as `failures` says."""
     content = {"application/json": {"schema": _schema(contract)}, **(others or {})}
-    return {status: {"description": "Successful Response", "content": content}, **failures(*causes)}
+    success = {"description": description, "content": content, **({"headers": headers} if headers else {})}
+    return {status: success, **failures(*causes)}
+
+
+def text_header(description: str) -> dict[str, Any]:
+    """A header of an answer."""
+    return {"description": description, "schema": {"type": "string"}}
 
 
 def failures(*causes: type[Exception] | Problem) -> Responses:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from handler.api.contracts.problems import ErrorBody
-from handler.api.problems import PROBLEMS, WRONG_REQUEST, Problem, field_problems
+from handler.api.problems import PROBLEMS, WRONG_REQUEST, Problem, field_problems, refused_requests
 from handler.telemetry import Telemetry, request_id_of
 
 RETRY_AFTER_S = 2
@@ -36,7 +36,7 @@ def _handler(problem: Problem, telemetry: Telemetry) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
         if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             current_version = getattr(error, "current_version", None)
-            return answer(problem, detail=str(error), current_version=current_version)
+            return answer(problem, detail=str(error), errors=refused_requests(error), current_version=current_version)
         request_id = request_id_of(request.scope)
         telemetry.failure(error, request_id=request_id)
         retry = {"Retry-After": str(RETRY_AFTER_S)} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None

@@ -10,7 +10,7 @@ from handler.api.contracts.problems import FieldProblem
 from handler.wheel import errors as wheel
 from model_layer import errors as model_layer
 
-SHOWN_PROBLEMS = 20  # of one request: a body can hold thousands
+SHOWN_PROBLEMS = 20  # of one body, which can have thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     wheel.NothingToUndoError: Problem(400, "nothing_to_undo"),
     wheel.RefusedRequestError: Problem(400, "request_refused"),
     wheel.MalformedLineError: Problem(400, "malformed_json"),
+    wheel.FilesNotTakenError: Problem(400, "files_not_taken"),
     wheel.SourceNotFoundError: Problem(400, "source_not_found"),
     wheel.SourceTooLargeError: Problem(400, "source_too_large"),
     wheel.ResultsElsewhereError: Problem(400, "results_elsewhere"),
@@ -79,3 +80,10 @@ def field_problems(errors: Sequence[Mapping[str, Any]], *, beneath: int = 0) -> 
         FieldProblem(field=".".join(map(str, found["loc"][beneath:] or found["loc"])) or "request", message=found["msg"])
         for found in errors[:SHOWN_PROBLEMS]
     ]
+
+
+def refused_requests(error: Exception) -> list[FieldProblem] | None:
+    """The requests that an error is about, each by its path, with what is wrong with it."""
+    if not isinstance(error, wheel.RefusedRequestError):
+        return None
+    return [FieldProblem(field=f"requests.{index}", message=str(reason)) for index, reason in error.reasons.items()]

@@ -4,15 +4,16 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from handler.api.contracts.precision import PrecisionBody
 from handler.api.contracts.problems import FieldProblem
 from handler.api.contracts.settings import ClosedBody
 from handler.api.limits import AnswerTooLongError
-from handler.api.problems import WRONG_REQUEST, field_problems, problem_of
+from handler.api.problems import WRONG_REQUEST, field_problems, problem_of, refused_requests
 from handler.api.strict_json import canonical
 from handler.jobs.at_once import answer_at_once
 from handler.jobs.request import JobRequest
@@ -23,6 +24,7 @@ from handler.wiring import application
 from model_layer.errors import ModelLayerError
 
 MOST_REQUESTS = 64
+MOST_NEW_TOKENS = 8192  # of all requests: GPT-2's tokens have some 230 bytes each in an answer, which has room for twice that
 MARGIN_MS = 5_000
 LONGEST_ANSWER_BYTES = 5 * MEGABYTE  # Lambda refuses more than 6
 SEED_BYTES = 8
@@ -33,6 +35,13 @@ class DirectRequest(ClosedBody):
 
     requests: list[JobRequest] = Field(min_length=1, max_length=MOST_REQUESTS)
     model_name: str | None = None
+
+    @field_validator("requests")
+    @classmethod
+    def _few_new_tokens(cls, requests: list[JobRequest]) -> list[JobRequest]:
+        if sum(request.new_tokens for request in requests) > MOST_NEW_TOKENS:
+            raise ValueError(f"n times max_new_tokens of all requests together may be at most {MOST_NEW_TOKENS}")
+        return requests
 
 
 class DirectAnswer(BaseModel):
@@ -65,8 +74,11 @@ def handle_direct(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return _refusal(DirectError(**asdict(WRONG_REQUEST), errors=problems))
     except (WheelError, ModelLayerError) as error:
         problem = problem_of(error)
-        application().telemetry.task_failed(error)
-        return _refusal(DirectError(status=problem.status, code=problem.code, detail=problem.detail or str(error)))
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            application().telemetry.task_failed(error)
+        errors = refused_requests(error)
+        refused = DirectError(status=problem.status, code=problem.code, detail=problem.detail or str(error), errors=errors)
+        return _refusal(refused)
 
 
 def _request(event: Mapping[str, Any]) -> DirectRequest:
@@ -95,4 +107,4 @@ def _answer(request: DirectRequest, context: Any) -> dict[str, Any]:
 
 
 def _refusal(error: DirectError) -> dict[str, Any]:
-    return {"error": error.model_dump(exclude_unset=True)}
+    return {"error": error.model_dump(exclude_none=True)}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from handler.jobs.job import Delivery
 from handler.jobs.message import message_or_none
-from handler.wheel.errors import StoreUnavailableError
 from handler.wiring import Application, application
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def _is_message(record: object) -> bool:
 
 
 def _delivery(record: Mapping[str, Any]) -> Delivery:
-    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
-    return Delivery(message_or_none(record["body"]), receives, receipt=record["messageId"])
+    receives = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
+    return Delivery(message_or_none(record["body"]), int(receives) if receives.isdecimal() else 1, receipt=record["messageId"])
 
 
 def _finished(parts: Application, deliveries: list[Delivery], context: Any) -> set[str]:
@@ -66,7 +65,7 @@ def _finished(parts: Application, deliveries: list[Delivery], context: Any) -> s
     try:
         for some in parts.worker.work(deliveries, going_on=lambda: context.get_remaining_time_in_millis() > MARGIN_MS):
             finished |= {delivery.receipt for delivery in some}
-    except StoreUnavailableError as error:
-        parts.telemetry.task_failed(error)
+    except Exception as error:  # noqa: BLE001 - what is not finished comes again, and the runtime would log the error's text
+        parts.telemetry.worker_failed(error)
     parts.telemetry.worked(len(deliveries), len(finished), (time.perf_counter() - started) * 1000)
     return finished

@@ -41,24 +41,24 @@ def answer_all(
             yield answers
     except Exception:  # noqa: BLE001 - whatever it is, it must not take the neighbours down; alone it is named
         for key, request in left.items():
-            yield [(key, _alone(model, request))]
+            yield from _alone(model, key, request)
 
 
-def _alone(model: LanguageModel, request: CheckedRequest) -> Answer:
+def _alone(model: LanguageModel, key: K, request: CheckedRequest) -> Iterator[list[tuple[K, Answer]]]:
     try:
-        return next(answer for answers in _together(model, {None: request}, None) for _, answer in answers)
+        yield from _together(model, {key: request}, None)
     except Exception as error:  # noqa: BLE001 - told to whoever asked, as this request's failure
-        return Answer(error=error)
+        yield [(key, Answer(error=error))]
 
 
 def _together(
     model: LanguageModel, requests: Mapping[K, CheckedRequest], at_once: int | None
 ) -> Iterator[list[tuple[K, Answer]]]:
-    """The longest first, so that no long one is left alone at the end; equal prompts are run once."""
+    """Wheels first, which one pass completes, then the longest, so that no long one is left alone; equal prompts are run once."""
     batch = ContinuousBatch(model) if at_once is None else ContinuousBatch(model, texts_at_once=at_once)
     waiting = {key: _Answering(model, request) for key, request in requests.items()}
-    ordered = sorted(waiting.values(), key=_length_and_prompt)
-    for (_, token_ids), same in groupby(ordered, key=_length_and_prompt):
+    ordered = sorted(waiting.values(), key=_kind_length_and_prompt)
+    for (_, _, token_ids), same in groupby(ordered, key=_kind_length_and_prompt):
         group = list(same)
         if readers := [reader for one in group for reader in one.readers]:
             batch.add(token_ids, readers, longest=group[0].longest)
@@ -72,8 +72,8 @@ def _together(
         batch.step()
 
 
-def _length_and_prompt(one: "_Answering") -> tuple[int, tuple[int, ...]]:
-    return -one.longest, one.request.token_ids
+def _kind_length_and_prompt(one: "_Answering") -> tuple[bool, int, tuple[int, ...]]:
+    return bool(one.request.seeds), -one.longest, one.request.token_ids
 
 
 class _Answering:

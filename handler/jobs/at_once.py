@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 
 from handler.api.contracts.precision import PrecisionBody
 from handler.jobs.answering import answer_all
-from handler.jobs.reading import seed_of
-from handler.jobs.request import JobRequest, checked
+from handler.jobs.reading import all_checked
+from handler.jobs.request import JobRequest
 from handler.jobs.result import RequestResult
 from handler.settings import Settings
-from handler.wheel.errors import OutOfTimeError, RefusedRequestError, WheelError
-from model_layer.errors import ModelLayerError
+from handler.wheel.errors import OutOfTimeError
 from model_layer.language_model import LanguageModel
 
 
@@ -23,12 +22,7 @@ def answer_at_once(
     going_on: Callable[[], bool],
 ) -> list[RequestResult]:
     """One result for each request, in order; those that `going_on` left no time for say so. Raises RefusedRequestError."""
-    wanted = {}
-    for index, request in enumerate(requests):
-        try:
-            wanted[index] = checked(request, model, seed=seed_of(seed, index), limits=limits)
-        except (WheelError, ModelLayerError) as error:
-            raise RefusedRequestError(index=index, reason=error) from error
+    wanted = all_checked(requests, model, seed=seed, limits=limits)
     results = {index: RequestResult.failed(index, OutOfTimeError()) for index in wanted}
     for answers in answer_all(model, wanted):
         for index, answer in answers:

@@ -2,15 +2,16 @@
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from handler.jobs.job import Delivery, JobQueue
 from handler.jobs.worker import Worker
-from handler.wheel.errors import WheelError
 
-MOST_AT_ONCE = 256  # messages: enough for full passes to the end of a long queue, few enough for others to take their share
-EXTEND_EVERY_S = 10  # well within the queue's lease
+MOST_AT_ONCE = 128  # messages: enough for full passes, few enough for what comes later to take its turn
+EXTEND_EVERY_S = 5  # well within the queue's lease
 LONGEST_DELAY_S = 60
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # while the store or the queue does not answer
 
 Report = Callable[[Exception], None]
 Told = Callable[[int, int, float], None]
@@ -35,20 +36,24 @@ class BackgroundWorker:
     def stop(self, *, within_s: float) -> None:
         """Finish the forward pass that is under way, keep its results, and end."""
         self._stopping.set()
-        self._thread.join(within_s)
+        if self._thread.is_alive():
+            self._thread.join(within_s)
 
     def _run(self) -> None:
+        pause_s = SHORTEST_PAUSE_S
         while not self._stopping.is_set():
             try:
                 self.work_once()
-            except WheelError as error:  # the store or the queue does not answer: it may again
+                pause_s = SHORTEST_PAUSE_S
+            except Exception as error:  # noqa: BLE001 - whatever it is, the jobs that are handed in still wait for this thread
                 self._report(error)
-                self._stopping.wait(2)
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def work_once(self, *, wait_s: float = 1) -> int:
         """Receive once and work it off; how many messages came. Raises StoreUnavailableError."""
-        started = time.perf_counter()
         deliveries = self._queue.receive(MOST_AT_ONCE, wait_s=wait_s)
+        started = time.perf_counter()
         if deliveries:
             left = self._worked_off(deliveries)
             self._worked(len(deliveries), len(deliveries) - len(left), (time.perf_counter() - started) * 1000)
@@ -70,7 +75,12 @@ class BackgroundWorker:
         return [*left.values()]
 
     def _give_back(self, left: list[Delivery]) -> None:
-        """At once when this worker ends, otherwise the later the oftener they failed."""
+        """As if nothing had been when this worker ends, otherwise the later the oftener they failed."""
+        if self._stopping.is_set():
+            self._queue.put_back(left)
+            return
+        by_delay: dict[int, list[Delivery]] = defaultdict(list)
         for delivery in left:
-            delay_s = 0 if self._stopping.is_set() else min(2**delivery.receives, LONGEST_DELAY_S)
-            self._queue.release([delivery], delay_s=delay_s)
+            by_delay[min(2**delivery.receives, LONGEST_DELAY_S)].append(delivery)
+        for delay_s, some in by_delay.items():
+            self._queue.release(some, delay_s=delay_s)

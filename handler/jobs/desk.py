@@ -3,19 +3,19 @@
 import hashlib
 import secrets
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from handler.jobs.job import Job, JobExistsError, JobQueue, JobStore, Message
 from handler.jobs.parts import ObjectStore
-from handler.jobs.reading import seed_of
-from handler.jobs.request import JobRequest, checked
+from handler.jobs.reading import all_checked
+from handler.jobs.request import JobRequest
 from handler.settings import Settings
-from handler.wheel.errors import IdempotencyKeyReusedError, RefusedRequestError, WheelError
+from handler.wheel.errors import IdempotencyKeyReusedError, JobNotFoundError, SourceNotFoundError
 from handler.wheel.ledger import Write
 from model_layer.catalog import ModelCatalog
-from model_layer.errors import ModelLayerError
 
 SEED_BYTES = 8
 
@@ -47,21 +47,21 @@ class JobDesk:
         Raises RefusedRequestError, IdempotencyKeyReusedError, ModelNotFoundError, ModelNotLoadableError, StoreUnavailableError.
         """
         job = replace(self._new(model_name, write), name=name, total=len(requests))
-        self._check(requests, job)
+        all_checked(requests, self._catalog.get(job.model_name), seed=job.seed, limits=self._settings)
         job = self._kept(job, [request.model_dump_json(exclude_unset=True) for request in requests])
         if not job.enqueued:
             self._queue.send([Message(job.id, index) for index in range(len(requests))])
-            self.store.begin(job.id, total=job.total)
+            self.store.begin(job, total=job.total)
         return job
 
     def submit_file(self, source: str, output: str, *, model_name: str | None, name: str | None, write: Write) -> Job:
         """A job of the requests in a file of S3, whose results go to files in the folder `output`.
 
-        A worker divides it. Raises what `submit` raises, and SourceNotFoundError.
+        A worker divides it. Raises what `submit` raises, but for RefusedRequestError; FilesNotTakenError, SourceNotFoundError.
         """
-        self._objects.check(output)
-        version = self._objects.version(source)
-        job = self._kept(replace(self._new(model_name, write), name=name, source=source, version=version, output=output), [])
+        job = replace(self._new(model_name, write), name=name, source=source, output=output)
+        # The file may have been moved since an earlier request with this key: its job is looked for first.
+        job = self._earlier(job) or self._kept(replace(job, version=self._version(source, output)), [])
         if not job.enqueued:
             self._queue.send([Message(job.id, None)])
         return job
@@ -78,24 +78,43 @@ class JobDesk:
             fingerprint=write.fingerprint,
         )
 
-    def _check(self, requests: Sequence[JobRequest], job: Job) -> None:
-        model = self._catalog.get(job.model_name)
-        for index, request in enumerate(requests):
-            try:
-                checked(request, model, seed=seed_of(job.seed, index), limits=self._settings)
-            except (WheelError, ModelLayerError) as error:
-                raise RefusedRequestError(index=index, reason=error) from error
+    def _version(self, source: str, output: str) -> str:
+        """The version of the file, when the folder can be used too."""
+        with _named("output"):
+            self._objects.check(output)
+        with _named("input"):
+            return self._objects.version(source)
 
     def _kept(self, job: Job, tasks: Sequence[str]) -> Job:
         """The job, or the one that an earlier request with this key began."""
         try:
             self.store.create(job, tasks)
         except JobExistsError:
-            earlier = self.store.load(job.id)
-            if earlier.fingerprint != job.fingerprint:
-                raise IdempotencyKeyReusedError from None
-            return earlier
+            return _same(self.store.load(job.id), job)
         return job
+
+    def _earlier(self, job: Job) -> Job | None:
+        """The job that an earlier request with this key began, if one did."""
+        try:
+            return _same(self.store.load(job.id), job)
+        except JobNotFoundError:
+            return None
+
+
+def _same(earlier: Job, job: Job) -> Job:
+    """The earlier job of the same id, if it is of the same request."""
+    if earlier.fingerprint != job.fingerprint:
+        raise IdempotencyKeyReusedError
+    return earlier
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """Let the error name the field that it is about."""
+    try:
+        yield
+    except SourceNotFoundError as error:
+        raise SourceNotFoundError(field) from error
 
 
 def _uuid_of(key_hash: str) -> uuid.UUID:

@@ -61,8 +61,10 @@ class FileRun:
     def _check(self) -> None:
         if not self.source.is_file():
             raise RunRefusedError(f"{self.source} is no file" if self.source.exists() else f"{self.source} does not exist")
-        if self.out.is_dir() or not self.out.parent.is_dir():
-            raise RunRefusedError(f"{self.out} is a folder" if self.out.is_dir() else f"there is no folder {self.out.parent}")
+        if not self.out.parent.is_dir():
+            raise RunRefusedError(f"there is no folder {self.out.parent}")
+        if self.out.is_symlink() or (self.out.exists() and not self.out.is_file()):
+            raise RunRefusedError(f"{self.out} is no regular file, which alone the results can replace")
         if self.out.exists() and self.out.samefile(self.source):
             raise RunRefusedError(f"{self.out} would take the place of its own requests")
 

@@ -18,8 +18,9 @@ class Job:
     """The head of a job; its tasks and results are kept beside it.
 
     `total`, `done` and `failed` count requests; `total` is None until a source in S3 has been divided. `seed` is drawn once
-    for all requests that bring none. `fingerprint` is the hash of the request that made the job. `source` is the file that its
-    requests come from, in that `version`, and `output` the folder for their results.
+    for all requests that bring none; it also tells the job from another one that had or will have its id. `fingerprint` is the
+    hash of the request that made the job. `source` is the file that its requests come from, in that `version`, and `output`
+    the folder for their results.
     """
 
     id: str
@@ -37,6 +38,11 @@ class Job:
     failed: int = 0
     enqueued: bool = False
     cancelled: bool = False
+
+    @property
+    def folder(self) -> str | None:
+        """Where the files of its results lie: below `output`, and below nothing of an earlier job of the same id."""
+        return None if self.output is None else f"{self.output}{self.id}-{self.seed}/"
 
     @property
     def is_complete(self) -> bool:
@@ -95,7 +101,7 @@ class JobStore(Protocol):
     """Where jobs live. Expired means gone, on every read and write, whatever the store still holds.
 
     Every method raises StoreUnavailableError when the store does not answer, and, but for `create` and `check`,
-    JobNotFoundError when the job is not there.
+    JobNotFoundError when the job is not there; those that are given a job, also when another job has its id by now.
     """
 
     def create(self, job: Job, tasks: Sequence[str] = ()) -> None:
@@ -110,13 +116,13 @@ class JobStore(Protocol):
     def add_tasks(self, job_id: str, tasks: Mapping[int, str]) -> None:
         """Keep tasks by index. The same may be added again."""
 
-    def begin(self, job_id: str, *, total: int | None) -> None:
+    def begin(self, job: Job, *, total: int | None) -> None:
         """Note that all messages of the tasks that there are have been sent, and how many requests they have."""
 
     def tasks(self, job_id: str, indices: Collection[int]) -> dict[int, str]:
         """The tasks of these indices, as far as there are such."""
 
-    def keep(self, job_id: str, results: Sequence[TaskResult]) -> None:
+    def keep(self, job: Job, results: Sequence[TaskResult]) -> None:
         """Keep results of different tasks and count their requests, at once and once: a task that has a result keeps its first.
 
         Raises JobCancelledError, and then keeps nothing.
@@ -125,8 +131,8 @@ class JobStore(Protocol):
     def kept(self, job_id: str, indices: Collection[int]) -> dict[int, bool]:
         """Which of these tasks have a result, and whether it is that the task was given up."""
 
-    def begin_alone(self, job_id: str, index: int) -> int:
-        """Note that a task is about to be run alone; how often it was by now."""
+    def begin_alone(self, job: Job, index: int) -> int:
+        """Note that a task is about to be run alone; how often it was by now. Raises JobNotFoundError for no task, too."""
 
     def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
         """Up to `limit` results of tasks beyond `after`, by index."""
@@ -162,3 +168,6 @@ class JobQueue(Protocol):
 
     def release(self, deliveries: Sequence[Delivery], *, delay_s: int = 0) -> None:
         """End the leases: the messages come again after `delay_s`, or go to the dead letters."""
+
+    def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        """End the leases of what was not tried in earnest: it comes again at once. Where it can be, the receive is taken back."""

@@ -1,4 +1,4 @@
-"""From delivered messages to tasks that can be run: what is done already, gone or hopeless is sorted out here."""
+"""From delivered messages to tasks that can be run: what is done already, or gone, is sorted out here."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from handler.jobs.job import Delivery, Job, JobQueue, JobStore, Message
 from handler.jobs.parts import Parts
 from handler.jobs.reading import read_requests
-from handler.jobs.task import Task
+from handler.jobs.task import MOST_RECEIVES, Task
 from handler.settings import Settings
 from handler.wheel.errors import InvalidRequestError, JobCancelledError, JobNotFoundError
 from model_layer.catalog import ModelCatalog
@@ -25,23 +25,23 @@ class Opened:
 
 
 class Opening:
-    """Opens the tasks of one job at a time."""
+    """Opens the tasks of one job at a time, and reads one task at a time."""
 
     def __init__(
         self, jobs: JobStore, catalog: ModelCatalog, queue: JobQueue, parts: Parts, limits: Settings, *, report: Report
     ) -> None:
         """`report` hears why a job was ended."""
         self._jobs = jobs
-        self._report = report
         self._catalog = catalog
         self._queue = queue
         self._parts = parts
         self._limits = limits
+        self._report = report
 
     def open(self, job_id: str, by_task: ByTask) -> Opened:
-        """The tasks of delivered messages. A job that is gone or cancelled needs nothing more.
+        """The tasks of delivered messages, not yet read. A job that is gone or cancelled needs nothing more.
 
-        Raises StoreUnavailableError, ModelNotFoundError, ModelNotLoadableError.
+        Raises StoreUnavailableError.
         """
         try:
             job = self._jobs.load(job_id)
@@ -53,34 +53,39 @@ class Opening:
             self._jobs.cancel(job_id)
             return Opened(finished=all_of(by_task))
 
+    def read(self, task: Task) -> None:
+        """Read the requests of a task; those that are refused have their results at once.
+
+        Raises StoreUnavailableError, SourceNotFoundError, ModelNotFoundError, ModelNotLoadableError.
+        """
+        model = self._catalog.get(task.job.model_name)
+        lines = {task.index: task.text} if task.job.source is None else self._parts.lines(task.job, task.text)
+        task.requests, refused = read_requests(lines, model, seed=task.job.seed, limits=self._limits)
+        task.results |= refused
+
     def _open(self, job: Job, by_task: ByTask) -> Opened:
         opened = Opened()
         indices = {index for index in by_task if index is not None}
         if None in by_task:
-            self._divide(job)
+            self._divide(job, by_task[None])
             opened.finished += by_task[None]
         kept = self._jobs.kept(job.id, indices)
         if kept and job.source is not None:
             self._parts.finish_if_complete(job)  # in case the worker that kept the last one died before it could
         opened.finished += [delivery for index, given_up in kept.items() if not given_up for delivery in by_task[index]]
         for index, text in self._jobs.tasks(job.id, indices - kept.keys()).items():
-            opened.tasks.append(self._task(job, index, text, by_task[index]))
+            opened.tasks.append(Task(by_task[index], job, index, text))
         return opened
 
-    def _task(self, job: Job, index: int, text: str, deliveries: Sequence[Delivery]) -> Task:
-        model = self._catalog.get(job.model_name)
-        lines = {index: text} if job.source is None else self._parts.lines(job, text)
-        requests, refused = read_requests(lines, model, seed=job.seed, limits=self._limits)
-        return Task(deliveries, job, index, requests, refused)
-
-    def _divide(self, job: Job) -> None:
+    def _divide(self, job: Job, deliveries: Sequence[Delivery]) -> None:
         """Divide the source into tasks and queue them. Done twice, it gives the same tasks."""
-        if job.enqueued:
-            return
-        tasks, total = self._parts.divided(job)
-        self._jobs.add_tasks(job.id, tasks)
-        self._queue.send([Message(job.id, index) for index in tasks])
-        self._jobs.begin(job.id, total=total)
+        if max(delivery.receives for delivery in deliveries) >= MOST_RECEIVES:
+            self._jobs.cancel(job.id)  # nobody would ever end it
+        elif not job.enqueued:
+            tasks, total = self._parts.divided(job)
+            self._jobs.add_tasks(job.id, tasks)
+            self._queue.send([Message(job.id, index) for index in tasks])
+            self._jobs.begin(job, total=total)
         self._parts.finish_if_complete(self._jobs.load(job.id))  # it may be: its parts are worked off since they were sent
 
 

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,7 @@ class PartialFile:
     def __init__(self, file: BinaryIO, key: RunKey) -> None:
         """The results of `file`, which stands behind its first line. What follows the last whole one is cut off."""
         self.key = key
-        self.failed = 0
+        self.failures: Counter[str] = Counter()  # by the code of the error
         self._file = file
         self._starts: dict[int, int] = {}
         self._end = file.tell()
@@ -62,7 +63,7 @@ class PartialFile:
             result = _whole(line)
             if result is None:
                 break
-            self._note(result["index"], len(line), failed=result["kind"] == "error")
+            self._note(result["index"], len(line), result["error"]["code"] if "error" in result else None)
         file.truncate(self._end)
 
     @property
@@ -78,13 +79,13 @@ class PartialFile:
         for result in results:
             line = f"{result.text()}\n".encode()
             self._file.write(line)
-            self._note(result.index, len(line), failed=result.kind == "error")
+            self._note(result.index, len(line), result.error.code if result.error else None)
         self._file.flush()
 
     def write_in_order(self, path: Path) -> None:
         """Write the results to `path` in the order of their requests: all of them or, when killed, none."""
         unfinished = beside(path, ".tmp")
-        with unfinished.open("wb") as target:
+        with _named(unfinished), unfinished.open("wb") as target:
             for index in sorted(self._starts):
                 self._file.seek(self._starts[index])
                 target.write(self._file.readline())
@@ -92,10 +93,11 @@ class PartialFile:
             os.fsync(target.fileno())
         unfinished.replace(path)
 
-    def _note(self, index: int, length: int, *, failed: bool) -> None:
+    def _note(self, index: int, length: int, failure: str | None) -> None:
         self._starts[index] = self._end
         self._end += length
-        self.failed += failed
+        if failure is not None:
+            self.failures[failure] += 1
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def partial_file(out: Path, wanted: RunKey, *, restart: bool) -> Iterator[Partia
     to be computed again.
     """
     path = beside(out, ".partial")
-    with _locked(path) as file:
+    with _named(path), _locked(path) as file:
         if restart:
             file.truncate(0)
         begun = _begun(file, path)
@@ -122,6 +124,16 @@ def partial_file(out: Path, wanted: RunKey, *, restart: bool) -> Iterator[Partia
 def beside(path: Path, ending: str) -> Path:
     """The file of that name and ending."""
     return path.with_name(path.name + ending)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an error of the block that names no file name this one: a full disk is met in writing, where no name is known."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _locked(path: Path) -> BinaryIO:

@@ -1,8 +1,8 @@
 """Jobs whose requests lie in S3, one a line: the file is divided into parts, and each part's results become a file of their own.
 
-    input.jsonl ─ divided ─┬ part 0: lines 0-63   ─ results ─ <output><job id>/part-000000.jsonl
-                           ├ part 1: lines 64-110 ─ results ─ <output><job id>/part-000001.jsonl
-                           └ ...                              <output><job id>/parts.jsonl, manifest.json
+    input.jsonl ─ divided ─┬ part 0: lines 0-63   ─ results ─ <folder>part-000000.jsonl
+                           ├ part 1: lines 64-110 ─ results ─ <folder>part-000001.jsonl
+                           └ ...                              <folder>parts.jsonl, manifest.json
 
 A request's number is its line's place among the lines that are not blank, from 0. A part is named by the bytes of its lines, so
 that a worker reads no more than those. Every file is written once: whoever comes second leaves it.
@@ -17,7 +17,7 @@ from handler.jobs.job import Job
 from handler.jobs.reading import is_request, line_text
 from handler.jobs.request import JobRequest
 from handler.settings import MEGABYTE
-from handler.wheel.errors import SourceNotFoundError, SourceTooLargeError
+from handler.wheel.errors import FilesNotTakenError, SourceTooLargeError
 
 MOST_LINES = 100_000  # of a source, blank ones among them
 MOST_BYTES = 256 * MEGABYTE  # of a source
@@ -31,8 +31,8 @@ MOST_NEW_TOKENS_A_PART = 4096
 class ObjectStore(Protocol):
     """Files by their `s3://` names, all within one place.
 
-    Every method raises SourceNotFoundError for a name outside that place, and what may not be touched there, and
-    StoreUnavailableError when the store does not answer.
+    Every method raises SourceNotFoundError for a name outside that place, and what may not be touched there,
+    FilesNotTakenError where there is no such place, and StoreUnavailableError when the store does not answer.
     """
 
     def check(self, folder: str) -> None:
@@ -56,23 +56,23 @@ class NoObjects:
 
     def check(self, folder: str) -> NoReturn:  # noqa: ARG002 - no name is right
         """Refuse every name."""
-        raise SourceNotFoundError
+        raise FilesNotTakenError
 
     def version(self, uri: str) -> NoReturn:  # noqa: ARG002 - as above
         """Refuse every name."""
-        raise SourceNotFoundError
+        raise FilesNotTakenError
 
     def chunks(self, uri: str, version: str) -> NoReturn:  # noqa: ARG002 - as above
         """Refuse every name."""
-        raise SourceNotFoundError
+        raise FilesNotTakenError
 
     def read(self, uri: str, version: str, *, start: int, stop: int) -> NoReturn:  # noqa: ARG002 - as above
         """Refuse every name."""
-        raise SourceNotFoundError
+        raise FilesNotTakenError
 
     def write_once(self, uri: str, content: bytes) -> NoReturn:  # noqa: ARG002 - as above
         """Refuse every name."""
-        raise SourceNotFoundError
+        raise FilesNotTakenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Parts:
     def _write(self, job: Job, name: str, lines: Iterable[str]) -> str:
         """Write a file into the job's own folder, once; its whole name."""
         assert job.output is not None, "a job with a source has an output"
-        uri = f"{job.output}{job.id}/{name}"
+        uri = f"{job.folder}{name}"
         self._objects.write_once(uri, "".join(f"{line}\n" for line in lines).encode())
         return uri
 
@@ -211,7 +211,7 @@ def _new_tokens(line: bytes) -> int:
         request = JobRequest.model_validate_json(line_text(line))
     except ValueError:
         return 0
-    return request.n * (request.max_new_tokens or 0)
+    return request.new_tokens
 
 
 def _source(job: Job) -> tuple[str, str]:

@@ -1,14 +1,15 @@
-"""From lines of JSON to requests that can be run. A line that cannot be has its result at once."""
+"""From requests, or lines of them, to such as can be run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
+from handler.api.problems import SHOWN_PROBLEMS
 from handler.api.strict_json import canonical
 from handler.jobs.request import CheckedRequest, JobRequest, checked
 from handler.jobs.result import RequestResult
 from handler.settings import Settings
-from handler.wheel.errors import MalformedLineError, WheelError
+from handler.wheel.errors import MalformedLineError, RefusedRequestError, WheelError
 from model_layer.errors import ModelLayerError
 from model_layer.language_model import LanguageModel
 
@@ -16,7 +17,7 @@ from model_layer.language_model import LanguageModel
 def read_requests(
     lines: Mapping[int, str], model: LanguageModel, *, seed: str, limits: Settings
 ) -> tuple[dict[int, CheckedRequest], dict[int, RequestResult]]:
-    """The requests of numbered lines, and the results of those that are refused. `seed` is the whole job's."""
+    """The requests of numbered lines; a line that is refused has its result at once. `seed` is the whole job's."""
     requests, refused = {}, {}
     for number, line in lines.items():
         try:
@@ -24,6 +25,24 @@ def read_requests(
         except (ValidationError, WheelError, ModelLayerError) as error:
             refused[number] = RequestResult.failed(number, error)
     return requests, refused
+
+
+def all_checked(
+    requests: Sequence[JobRequest], model: LanguageModel, *, seed: str, limits: Settings
+) -> dict[int, CheckedRequest]:
+    """The requests by their numbers, if all can be run. Raises RefusedRequestError, which tells of the first that cannot."""
+    found: dict[int, CheckedRequest] = {}
+    refused: dict[int, Exception] = {}
+    for number, request in enumerate(requests):
+        try:
+            found[number] = checked(request, model, seed=seed_of(seed, number), limits=limits)
+        except (WheelError, ModelLayerError) as error:
+            refused[number] = error
+        if len(refused) == SHOWN_PROBLEMS:
+            break
+    if refused:
+        raise RefusedRequestError(refused, most=SHOWN_PROBLEMS)
+    return found
 
 
 def is_request(line: bytes) -> bool:

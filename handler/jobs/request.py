@@ -41,9 +41,14 @@ class JobRequest(ClosedBody):
     def _completions_have_a_length(self) -> Self:
         if self.max_new_tokens is None and (self.seed is not None or self.n > 1):
             raise ValueError("seed and n are for completions: give max_new_tokens too")
-        if self.n * (self.max_new_tokens or 0) > MOST_TOKENS:
+        if self.new_tokens > MOST_TOKENS:
             raise ValueError(f"n times max_new_tokens may be at most {MOST_TOKENS}")
         return self
+
+    @property
+    def new_tokens(self) -> int:
+        """How many tokens may be drawn for it: none for a wheel."""
+        return self.n * (self.max_new_tokens or 0)
 
 
 @dataclass(frozen=True, slots=True)

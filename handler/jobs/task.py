@@ -4,27 +4,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from handler.jobs.job import Delivery, Job, TaskResult
+from handler.jobs.parts import Part
 from handler.jobs.request import CheckedRequest
 from handler.jobs.result import RequestResult
 
 TRUSTED_RECEIVES = 2
+MOST_RECEIVES = 20  # of a message, before its queue makes it a dead letter: a task must not die of its neighbours' deaths
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """Requests by their numbers in the job, and one result for each in the end. A message may have been delivered twice."""
+    """What the store has of a task, the requests in it once they are read, and one result for each in the end.
+
+    Requests go by their numbers in the job. A message may have been delivered twice.
+    """
 
     deliveries: Sequence[Delivery]
     job: Job
     index: int
-    requests: Mapping[int, CheckedRequest]
+    text: str
+    requests: Mapping[int, CheckedRequest] = field(default_factory=dict)
     results: dict[int, RequestResult] = field(default_factory=dict)
     given_up: bool = False
 
     @property
+    def numbers(self) -> range:
+        """The numbers of its requests, which are known before they are read."""
+        return range(self.index, self.index + 1) if self.job.source is None else Part.of(self.text).numbers
+
+    @property
     def is_complete(self) -> bool:
         """Whether every request has its result."""
-        return self.requests.keys() <= self.results.keys()
+        return all(number in self.results for number in self.numbers)
 
     @property
     def receives(self) -> int:
@@ -33,7 +44,7 @@ class Task:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it was received so often that its workers may have died of it: it runs alone, after the others."""
+        """Whether it was received so often that its workers may have died of it: it runs alone."""
         return self.receives > TRUSTED_RECEIVES
 
     @property
@@ -41,21 +52,17 @@ class Task:
         """What need not come again, once the results are kept. What was given up comes again until it is a dead letter."""
         return () if self.given_up else self.deliveries
 
-    @property
-    def failed(self) -> int:
-        """Requests that could not be answered."""
-        return sum(result.kind == "error" for result in self.results.values())
-
     def give_up(self, error: Exception) -> None:
         """Let what has no result have this error."""
         self.given_up = True
-        for number in self.requests:
+        for number in self.numbers:
             self.results.setdefault(number, RequestResult.failed(number, error))
 
-    def text(self) -> str:
+    def lines(self) -> str:
         """The results as lines of JSON, in order."""
         return "\n".join(self.results[number].text() for number in sorted(self.results))
 
     def counted(self, body: str) -> TaskResult:
         """The result to keep, with `body`."""
-        return TaskResult(self.index, body, len(self.results) - self.failed, self.failed, self.given_up)
+        failed = sum(result.kind == "error" for result in self.results.values())
+        return TaskResult(self.index, body, len(self.results) - failed, failed, self.given_up)

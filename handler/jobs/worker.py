@@ -12,17 +12,17 @@ from contextlib import suppress
 
 from handler.api.contracts.precision import PrecisionBody
 from handler.jobs.answering import Answer, answer_all
-from handler.jobs.job import Delivery, Job, JobStore, TaskResult
+from handler.jobs.job import Delivery, JobStore
+from handler.jobs.keeping import Keeping
 from handler.jobs.opening import Opening, Report, by_job
-from handler.jobs.parts import Parts
 from handler.jobs.result import RequestResult
-from handler.jobs.task import Task
-from handler.wheel.errors import GivenUpError, InvalidRequestError, JobCancelledError, JobNotFoundError, StoreUnavailableError
+from handler.jobs.task import MOST_RECEIVES, Task
+from handler.wheel.errors import GivenUpError, InvalidRequestError, JobNotFoundError, StoreUnavailableError, WheelError
 from model_layer.catalog import ModelCatalog
+from model_layer.errors import ModelLayerError
 
 KEEP_EVERY_S = 0.5  # results wait for others this long: each keep is a transaction
-ATTEMPTS_ALONE = 3  # that a worker did not survive, or had no time for
-MOST_RECEIVES = 20  # of a message, before its queue makes it a dead letter: a task must not die of its neighbours' deaths
+ATTEMPTS_ALONE = 3  # that a worker did not survive, or for which a whole invocation was too short
 
 
 def always() -> bool:
@@ -33,12 +33,12 @@ def always() -> bool:
 class Worker:
     """Runs tasks. Safe to run in many processes at once, on the same queue and store."""
 
-    def __init__(self, jobs: JobStore, catalog: ModelCatalog, opening: Opening, parts: Parts, *, report: Report) -> None:
+    def __init__(self, jobs: JobStore, catalog: ModelCatalog, opening: Opening, keeping: Keeping, *, report: Report) -> None:
         """`report` hears of errors that keep a task from its result."""
         self._jobs = jobs
         self._catalog = catalog
         self._opening = opening
-        self._parts = parts
+        self._keeping = keeping
         self._report = report
 
     def work(self, deliveries: Sequence[Delivery], *, going_on: Callable[[], bool] = always) -> Iterator[list[Delivery]]:
@@ -57,89 +57,86 @@ class Worker:
                 continue
             yield opened.finished
             tasks += opened.tasks
-        for group in _groups(tasks):
+        # Suspects first, each alone, those received most often before the others: a task is blamed for a death, or for a lack
+        # of time, only when it ran alone and had all the time there was, which goes for the first one.
+        suspects = sorted((task for task in tasks if task.is_suspect), key=lambda task: -task.receives)
+        for number, task in enumerate(suspects):
+            if going_on():
+                yield from self._run_alone(task, going_on, is_blamed=number == 0)
+        for group in _groups(task for task in tasks if not task.is_suspect):
             if going_on():
                 yield from self._run(group, going_on)
-        for task in tasks:
-            if task.is_suspect and going_on():
-                yield from self._run_alone(task, going_on)
 
-    def _run_alone(self, task: Task, going_on: Callable[[], bool]) -> Iterator[list[Delivery]]:
-        """Run a task that its workers may have died of, unless it was the one that ran alone when they did."""
-        with suppress(JobNotFoundError, JobCancelledError):
-            if self._jobs.begin_alone(task.job.id, task.index) > ATTEMPTS_ALONE:
-                task.give_up(GivenUpError())
-                yield self._keep([task])
-            else:
-                yield from self._run([task], going_on)
+    def _run_alone(self, task: Task, going_on: Callable[[], bool], *, is_blamed: bool) -> Iterator[list[Delivery]]:
+        """Run a task that its workers may have died of, unless they did when it ran alone, or it comes for the last time."""
+        if task.receives >= MOST_RECEIVES or (is_blamed and self._has_failed_alone(task)):
+            task.give_up(GivenUpError())
+            yield self._keeping.keep([task])
+        else:
+            yield from self._run([task], going_on)
+
+    def _has_failed_alone(self, task: Task) -> bool:
+        with suppress(JobNotFoundError, ModelLayerError):
+            self._catalog.get(task.job.model_name)  # a model that is not there is no fault of the task
+            return self._jobs.begin_alone(task.job, task.index) > ATTEMPTS_ALONE
+        return False
 
     def _run(self, tasks: Sequence[Task], going_on: Callable[[], bool]) -> Iterator[list[Delivery]]:
         """Run tasks of one model."""
-        model = self._catalog.get(tasks[0].job.model_name)
-        requests = {(task, number): request for task in tasks for number, request in task.requests.items()}
-        unkept = {task for task in tasks if task.is_complete}
+        ready = [task for task in tasks if self._read(task)]
+        unkept = {task for task in ready if task.is_complete}
+        requests = {(task, number): request for task in ready for number, request in task.requests.items()}
         kept_at = time.monotonic()
-        for answers in answer_all(model, requests):
+        for answers in answer_all(self._catalog.get(tasks[0].job.model_name), requests) if requests else ():
             for (task, number), answer in answers:
                 self._take(task, number, answer)
             unkept |= {task for (task, _), _ in answers if task.is_complete}
             if not going_on():
                 break
             if time.monotonic() - kept_at > KEEP_EVERY_S:
-                yield self._keep(unkept)
+                yield self._keeping.keep(unkept)
                 unkept, kept_at = set(), time.monotonic()
-                if self._all_cancelled(tasks):
+                if self._keeping.is_in_vain(ready):
                     break
-        yield self._keep(unkept)
+        yield self._keeping.keep(unkept)
+
+    def _read(self, task: Task) -> bool:
+        """Whether the task could be read, or at least has its results now. If not, it comes again."""
+        try:
+            self._opening.read(task)
+        except StoreUnavailableError:
+            raise
+        except InvalidRequestError as error:  # the source is not what it was
+            self._keeping.end(task.job, error)
+            return False
+        except (WheelError, ModelLayerError) as error:  # the model may be there again the next time
+            self._report(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - this task's alone
+            self._fail(task, error)
+        return task.is_complete or bool(task.requests)
 
     def _take(self, task: Task, number: int, answer: Answer) -> None:
         """Give a task an answer. An error is a result for one line of many; a request that is a task of its own comes again."""
+        if answer.error is not None and task.job.source is None:
+            self._fail(task, answer.error)
+            return
         if answer.error is not None:
             self._report(answer.error)
-            if task.job.source is None and task.receives == 1:
-                return
-            task.given_up = task.job.source is None
         precision = PrecisionBody.of(self._catalog.manifest(task.job.model_name))
         task.results[number] = RequestResult.of(number, task.requests[number], answer, precision)
 
-    def _all_cancelled(self, tasks: Sequence[Task]) -> bool:
-        return all(self._is_gone(job_id) for job_id in {task.job.id for task in tasks})
-
-    def _is_gone(self, job_id: str) -> bool:
-        try:
-            return self._jobs.load(job_id).cancelled
-        except JobNotFoundError:
-            return True
-
-    def _keep(self, tasks: Iterable[Task]) -> list[Delivery]:
-        """The deliveries that are finished: those of the tasks, whose results are kept from now on, if they were not given up."""
-        by_job: dict[str, list[Task]] = defaultdict(list)
-        for task in tasks:
-            by_job[task.job.id].append(task)
-        for of_job in by_job.values():
-            self._keep_results(of_job[0].job, of_job)
-        return [delivery for of_job in by_job.values() for task in of_job for delivery in task.finished]
-
-    def _keep_results(self, job: Job, tasks: Sequence[Task]) -> None:
-        with suppress(JobNotFoundError, JobCancelledError):  # nobody waits for them any more
-            try:
-                self._jobs.keep(job.id, [self._result(task) for task in tasks])
-                if job.source is not None:
-                    self._parts.finish_if_complete(self._jobs.load(job.id))
-            except InvalidRequestError as error:  # the place for the results is closed, and never opens
-                self._report(error)
-                self._jobs.cancel(job.id)
-
-    def _result(self, task: Task) -> TaskResult:
-        text = task.text()
-        return task.counted(text if task.job.source is None else self._parts.write(task.job, task.index, text))
+    def _fail(self, task: Task, error: Exception) -> None:
+        """Let the task come once more; the second time its failure is its result."""
+        self._report(error)
+        if task.receives > 1:
+            task.give_up(error)
 
 
-def _groups(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Tasks that run together: those of one model that are under no suspicion. A part of a file fills its passes by itself."""
+def _groups(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """Tasks that run together: those of one model. A part of a file fills its passes by itself."""
     by_model: dict[tuple[str, str, int], list[Task]] = defaultdict(list)
     for task in tasks:
-        if not task.is_suspect:
-            own = ("", 0) if task.job.source is None else (task.job.id, task.index)
-            by_model[(task.job.model_name, *own)].append(task)
+        own = ("", 0) if task.job.source is None else (task.job.id, task.index)
+        by_model[(task.job.model_name, *own)].append(task)
     yield from by_model.values()

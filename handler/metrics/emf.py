@@ -20,6 +20,13 @@ class EmfMetrics:
         metrics.add_metric(name="duration", unit=MetricUnit.Milliseconds, value=request.duration_ms)
         metrics.flush_metrics()
 
+    def worked(self, delivered: int, finished: int) -> None:
+        """Write what became of a batch of messages."""
+        metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+        metrics.add_metric(name="job_messages", unit=MetricUnit.Count, value=delivered)
+        metrics.add_metric(name="job_messages_finished", unit=MetricUnit.Count, value=finished)
+        metrics.flush_metrics()
+
     def exposition(self) -> None:
         """Nothing to serve: CloudWatch reads the log."""
         return

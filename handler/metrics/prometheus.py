@@ -19,6 +19,8 @@ class PrometheusMetrics:
         self._seconds = Histogram(
             "wheel_request_seconds", "Time to answer, in seconds.", ["route"], buckets=BUCKETS_S, registry=self._registry
         )
+        self._messages = Counter("wheel_job_messages", "Messages of jobs, as received.", registry=self._registry)
+        self._finished = Counter("wheel_job_messages_finished", "Those that need not come again.", registry=self._registry)
         passes = Gauge("wheel_forward_passes", "Forward passes of all loaded models.", registry=self._registry)
         passes.set_function(forward_passes)
 
@@ -26,6 +28,11 @@ class PrometheusMetrics:
         """Count an answered request and its duration."""
         self._requests.labels(request.method, request.route, str(request.status)).inc()
         self._seconds.labels(request.route).observe(request.duration_ms / 1000)
+
+    def worked(self, delivered: int, finished: int) -> None:
+        """Count messages and how many of them are finished."""
+        self._messages.inc(delivered)
+        self._finished.inc(finished)
 
     def exposition(self) -> bytes:
         """All metrics as Prometheus text."""

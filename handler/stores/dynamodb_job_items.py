@@ -11,7 +11,7 @@ left under the same id, is reached by no head. `expires_at_epoch_s` is the table
 of a job. DynamoDB removes items days late, so every read and condition looks at the head's too.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from handler.jobs.job import Job, TaskResult
 from handler.stores.codec import job_from, job_record
@@ -20,10 +20,18 @@ from handler.stores.dynamodb_items import FoundItem, Item, attribute, record_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+Kind = Literal["TASK", "RESULT"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 
 def head_key(job_id: str) -> Item:
     """The key of a job's head."""
     return {"pk": attribute(f"JOB#{job_id}"), "sk": attribute("HEAD")}
+
+
+def key_of(item: FoundItem) -> Item:
+    """The key of an item."""
+    return {"pk": item["pk"], "sk": item["sk"]}
 
 
 def head_item(job: Job, make: str) -> Item:
@@ -58,9 +66,10 @@ def result_key(head: FoundItem, index: int) -> Item:
     return {"pk": head["pk"], "sk": _numbered("RESULT", head, f"{index:06d}")}
 
 
-def result_end(head: FoundItem) -> Item:
-    """A key beyond those of all results, since ":" follows the digits."""
-    return {"pk": head["pk"], "sk": _numbered("RESULT", head, ":")}
+def bounds(kind: Kind, head: FoundItem) -> tuple[Item, Item]:
+    """Keys before and beyond those of all tasks or results, since ":" follows the digits."""
+    first, last = (_numbered(kind, head, number) for number in ("", ":"))
+    return {"pk": head["pk"], "sk": first}, {"pk": head["pk"], "sk": last}
 
 
 def result_item(head: FoundItem, result: TaskResult) -> Item:
@@ -86,5 +95,5 @@ def index_of(item: FoundItem) -> int:
     return int(item["sk"]["S"].rpartition("#")[2])
 
 
-def _numbered(kind: str, head: FoundItem, number: str) -> "AttributeValueTypeDef":
+def _numbered(kind: Kind, head: FoundItem, number: str) -> "AttributeValueTypeDef":
     return attribute(f"{kind}#{head['make']['S']}#{number}")

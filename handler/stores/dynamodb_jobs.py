@@ -14,31 +14,26 @@ from typing import TYPE_CHECKING
 from handler.jobs.job import Job, JobExistsError, TaskResult
 from handler.stores.codec import Clock, now_epoch_s
 from handler.stores.dynamodb import make_client
-from handler.stores.dynamodb_items import FoundItem, Item, attribute, is_live
+from handler.stores.dynamodb_items import FoundItem, is_live
 from handler.stores.dynamodb_job_items import (
+    KINDS,
+    bounds,
     head_item,
     head_key,
     index_of,
     is_given_up,
     job_of,
-    result_end,
-    result_item,
     result_key,
     result_of,
     task_item,
     task_key,
 )
+from handler.stores.dynamodb_job_writes import JobWrites
 from handler.stores.dynamodb_table import ConditionsFailedError, DynamoDbTable
 from handler.wheel.errors import JobCancelledError, JobNotFoundError, WheelError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
-_IS_FREE = "attribute_not_exists(pk) OR expires_at_epoch_s <= :now"
-_IS_LIVE = "expires_at_epoch_s > :now"
-_IS_OPEN = f"{_IS_LIVE} AND cancelled = :no AND make = :make"
-_IS_UNFINISHED = f"{_IS_LIVE} AND (attribute_not_exists(requests) OR counted < requests)"
 
 # The most writes of a transaction are 100, with the head's. It may have 4 MB, but a partition takes 1,000 KB of writes a
 # second (500 KB in transactions), and more only from what it saved up.
@@ -54,8 +49,8 @@ class DynamoDbJobStore:
 
     def __init__(self, table_name: str, *, clock: Clock, client: "DynamoDBClient | None" = None) -> None:
         """A client is made on first use."""
-        self._name = table_name
         self._table = DynamoDbTable(table_name, connect=make_client if client is None else lambda: client, pauses_s=_PAUSES_S)
+        self._writes = JobWrites(table_name, clock=clock)
         self._clock = clock
 
     def create(self, job: Job, tasks: Sequence[str] = ()) -> None:
@@ -64,16 +59,8 @@ class DynamoDbJobStore:
             raise JobExistsError
         head = head_item(job, make=token_hex(8))
         self._put_tasks(head, dict(enumerate(tasks)))
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._name,
-                "Item": head,
-                "ConditionExpression": _IS_FREE,
-                "ExpressionAttributeValues": {":now": attribute(self._now())},
-            }
-        }
         try:
-            self._table.transact({"head": put})
+            self._table.transact({"head": self._writes.create(head)})
         except ConditionsFailedError as error:
             raise JobExistsError from error
 
@@ -82,16 +69,16 @@ class DynamoDbJobStore:
         return job_of(self._head(job_id))
 
     def add_tasks(self, job_id: str, tasks: Mapping[int, str]) -> None:
-        """Keep tasks by index."""
-        self._put_tasks(self._head(job_id), tasks)
+        """Keep tasks by index. Those that are there stay, with the count of their runs."""
+        head = self._head(job_id)
+        found = self._table.get_all([task_key(head, index) for index in tasks], attributes="pk, sk")
+        there = {index_of(item) for item in found}
+        self._put_tasks(head, {index: body for index, body in tasks.items() if index not in there})
 
-    def begin(self, job_id: str, *, total: int | None) -> None:
+    def begin(self, job: Job, *, total: int | None) -> None:
         """Note that all messages have been sent. A total of None leaves one that is known already."""
-        update, values = "SET enqueued = :yes", {":yes": attribute(1)}
-        if total is not None:
-            update, values = f"{update}, requests = :total", {**values, ":total": attribute(total)}
         try:
-            self._table.transact({"head": self._head_update(head_key(job_id), update, values, condition=_IS_LIVE)})
+            self._table.transact({"head": self._writes.begin(job, total)})
         except ConditionsFailedError as error:
             raise JobNotFoundError from error
 
@@ -101,9 +88,9 @@ class DynamoDbJobStore:
         items = self._table.get_all([task_key(head, index) for index in set(indices)])
         return {index_of(item): item["body"]["S"] for item in items}
 
-    def keep(self, job_id: str, results: Sequence[TaskResult]) -> None:
+    def keep(self, job: Job, results: Sequence[TaskResult]) -> None:
         """Keep the results of tasks that have none, and count their requests: some 99, or 1 MB of them, at once."""
-        head = self._head(job_id)
+        head = self._same(job)
         if job_of(head).cancelled:
             raise JobCancelledError
         for part in _parts(results):
@@ -115,31 +102,38 @@ class DynamoDbJobStore:
         items = self._table.get_all([result_key(head, index) for index in set(indices)], attributes="pk, sk, given_up")
         return {index_of(item): is_given_up(item) for item in items}
 
-    def begin_alone(self, job_id: str, index: int) -> int:
-        """Note that a task is about to be run alone."""
-        return self._table.add_one(task_key(self._head(job_id), index), "runs_alone")
+    def begin_alone(self, job: Job, index: int) -> int:
+        """Note that a task is about to be run alone. Raises JobNotFoundError also when there is no such task."""
+        try:
+            return self._table.add_one(task_key(self._same(job), index), "runs_alone")
+        except ConditionsFailedError as error:
+            raise JobNotFoundError from error
 
     def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
         """Up to `limit` results of tasks beyond `after`, by index."""
         head = self._head(job_id)
-        items = self._table.between(result_key(head, after + 1), result_end(head), limit=limit)
+        items = self._table.between(result_key(head, after + 1), bounds("RESULT", head)[1], limit=limit)
         return [result_of(item) for item in items]
 
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled unless it was complete."""
-        update = self._head_update(head_key(job_id), "SET cancelled = :yes", {":yes": attribute(1)}, condition=_IS_UNFINISHED)
         with suppress(ConditionsFailedError):  # it is complete or not there, which the head tells
-            self._table.transact({"head": update})
+            self._table.transact({"head": self._writes.cancel(job_id)})
         return self.load(job_id)
 
     def forget(self, job_id: str) -> None:
-        """Remove the job: first its head, which makes the rest unreachable, then the rest."""
-        try:
-            self._forget_head(job_id)
-        except ConditionsFailedError as error:
-            self._forget_rest(job_id)  # of an earlier forget that failed half-way
-            raise JobNotFoundError from error
-        self._forget_rest(job_id)
+        """Remove the job: let its head expire, which makes the rest unreachable; remove the rest; remove the head.
+
+        A head that has expired still tells what there is to remove: of an earlier forget that failed half-way.
+        """
+        head = self._table.get(head_key(job_id))
+        was_there = is_live(head, self._now())
+        if was_there:
+            self._expire(head)
+        if head:
+            self._remove(head)
+        if not was_there:
+            raise JobNotFoundError
 
     def check(self) -> None:
         """Read one item that need not be there."""
@@ -151,6 +145,13 @@ class DynamoDbJobStore:
             raise JobNotFoundError
         return head
 
+    def _same(self, job: Job) -> FoundItem:
+        """The head of the job, if it still is this one."""
+        head = self._head(job.id)
+        if head["seed"]["S"] != job.seed:
+            raise JobNotFoundError
+        return head
+
     def _put_tasks(self, head: FoundItem, tasks: Mapping[int, str]) -> None:
         items = [task_item(head, index, body) for index, body in tasks.items()]
         self._table.write_all([{"PutRequest": {"Item": item}} for item in items])
@@ -159,9 +160,9 @@ class DynamoDbJobStore:
         """Keep the results in one transaction, without those whose tasks turn out to have one, until it is done."""
         left = {f"{result.index}": result for result in results}
         while left:
-            puts = {name: self._put_result(head, result) for name, result in left.items()}
+            puts = {name: self._writes.put_result(head, result) for name, result in left.items()}
             try:
-                self._table.transact({"head": self._count(head, left.values()), **puts})
+                self._table.transact({"head": self._writes.count(head, left.values()), **puts})
             except ConditionsFailedError as error:
                 if "head" in error.found:
                     raise self._refusal(head, error.found["head"]) from error
@@ -174,44 +175,19 @@ class DynamoDbJobStore:
         is_there = is_live(found, self._now()) and found["make"] == head["make"]
         return JobCancelledError() if is_there else JobNotFoundError()
 
-    def _count(self, head: FoundItem, results: Collection[TaskResult]) -> "TransactWriteItemTypeDef":
-        done, failed = sum(result.done for result in results), sum(result.failed for result in results)
-        counts = {":done": attribute(done), ":failed": attribute(failed), ":both": attribute(done + failed)}
-        guards = {":no": attribute(0), ":make": head["make"]}
-        update = "ADD done :done, failed :failed, counted :both"
-        return self._head_update({"pk": head["pk"], "sk": head["sk"]}, update, counts | guards, condition=_IS_OPEN)
+    def _expire(self, head: FoundItem) -> None:
+        """Let the job be gone. Raises JobNotFoundError when another one has come in its place."""
+        try:
+            self._table.transact({"head": self._writes.expire(head)})
+        except ConditionsFailedError as error:
+            raise JobNotFoundError from error
 
-    def _put_result(self, head: FoundItem, result: TaskResult) -> "TransactWriteItemTypeDef":
-        item = result_item(head, result)
-        return {"Put": {"TableName": self._name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
-
-    def _head_update(self, key: Item, update: str, values: Item, *, condition: str) -> "TransactWriteItemTypeDef":
-        """An update of a head under a condition that looks at its expiry."""
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": key,
-                "UpdateExpression": update,
-                "ConditionExpression": condition,
-                "ExpressionAttributeValues": {**values, ":now": attribute(self._now())},
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
-
-    def _forget_head(self, job_id: str) -> None:
-        head: TransactWriteItemTypeDef = {
-            "Delete": {
-                "TableName": self._name,
-                "Key": head_key(job_id),
-                "ConditionExpression": _IS_LIVE,
-                "ExpressionAttributeValues": {":now": attribute(self._now())},
-            }
-        }
-        self._table.transact({"head": head})
-
-    def _forget_rest(self, job_id: str) -> None:
-        keys = self._table.keys(head_key(job_id)["pk"])
+    def _remove(self, head: FoundItem) -> None:
+        """Remove the tasks and results of a job that is gone, and then its head, unless another job has come in its place."""
+        keys = [key for kind in KINDS for key in self._table.between(*bounds(kind, head), attributes="pk, sk")]
         self._table.write_all([{"DeleteRequest": {"Key": key}} for key in keys])
+        with suppress(ConditionsFailedError):
+            self._table.transact({"head": self._writes.remove(head)})
 
     def _now(self) -> int:
         return now_epoch_s(self._clock)

@@ -22,7 +22,7 @@ _READS_A_BATCH = 100
 
 
 class ConditionsFailedError(Exception):
-    """Raise when a transaction was refused. `found`: by the write's name, the item whose condition failed, as it stands."""
+    """Raise when writes were refused. `found`: by the write's name, the item whose condition failed, as it stands."""
 
     def __init__(self, found: Mapping[str, FoundItem]) -> None:
         super().__init__(f"conditions failed: {', '.join(found)}")
@@ -69,27 +69,35 @@ class DynamoDbTable:
         raise StoreUnavailableError
 
     def add_one(self, key: Item, counter: str) -> int:
-        """Count up an attribute of an item; what it is then. A retry of a lost answer may count twice."""
+        """Count up an attribute of an item; what it is then. A retry of a lost answer may count twice.
+
+        Raises ConditionsFailedError when there is no such item.
+        """
         with translated():
-            answer = self._client.update_item(
-                TableName=self._name,
-                Key=key,
-                UpdateExpression=f"ADD {counter} :one",
-                ExpressionAttributeValues={":one": {"N": "1"}},
-                ReturnValues="UPDATED_NEW",
-            )
+            try:
+                answer = self._client.update_item(
+                    TableName=self._name,
+                    Key=key,
+                    UpdateExpression=f"ADD {counter} :one",
+                    ConditionExpression="attribute_exists(pk)",
+                    ExpressionAttributeValues={":one": {"N": "1"}},
+                    ReturnValues="UPDATED_NEW",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                raise ConditionsFailedError({counter: {}}) from error
         return int(answer["Attributes"][counter]["N"])
 
-    def between(self, first: Item, last: Item, *, limit: int | None = None) -> list[FoundItem]:
-        """The items of one partition from the key `first` to the key `last`, the first `limit` of them, in order."""
+    def between(self, first: Item, last: Item, *, limit: int | None = None, attributes: str | None = None) -> list[FoundItem]:
+        """The first `limit` items of one partition, or these attributes of them, from key `first` to key `last`, in order."""
         values = {":pk": first["pk"], ":first": first["sk"], ":last": last["sk"]}
+        options = {} if attributes is None else {"ProjectionExpression": attributes}
         pages = {"MaxItems": limit, "PageSize": limit}
-        return self._query("pk = :pk AND sk BETWEEN :first AND :last", values, PaginationConfig=pages)
+        return self._query("pk = :pk AND sk BETWEEN :first AND :last", values, PaginationConfig=pages, **options)
 
-    def keys(self, partition: "AttributeValueTypeDef", *, without: str | None = None) -> list[FoundItem]:
+    def keys(self, partition: "AttributeValueTypeDef", *, without: str) -> list[FoundItem]:
         """The keys of all items of a partition that have no attribute `without`."""
-        unwanted = {} if without is None else {"FilterExpression": f"attribute_not_exists({without})"}
-        return self._query("pk = :pk", {":pk": partition}, ProjectionExpression="pk, sk", **unwanted)
+        wanted = f"attribute_not_exists({without})"
+        return self._query("pk = :pk", {":pk": partition}, ProjectionExpression="pk, sk", FilterExpression=wanted)
 
     def _query(self, condition: str, values: Item, **options: Any) -> list[FoundItem]:
         """The items whose keys meet the condition, in order, read consistently."""

@@ -6,7 +6,7 @@ Expiry is a condition of every statement; rows that expired are removed a few at
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from sqlite3 import Connection, Row
+from sqlite3 import Row
 from typing import cast
 
 from handler.stores.codec import (
@@ -18,7 +18,7 @@ from handler.stores.codec import (
     turn_from,
     turn_text,
 )
-from handler.stores.sqlite_file import SqliteFile
+from handler.stores.sqlite_file import Connection, SqliteFile
 from handler.wheel.errors import SessionNotFoundError, VersionConflictError
 from handler.wheel.session import AnswerExistsError, Session, StoredAnswer, Turn
 
@@ -88,8 +88,8 @@ class SqliteSessionStore:
         """Keep a new session with its turns and the answer that made it."""
         now = now_epoch_s(self._clock)
         with self._writing() as connection:
-            connection.execute(_PRUNE_SESSIONS, (now,))
-            connection.execute(_PRUNE_ANSWERS, (now,))
+            connection.erase(_PRUNE_SESSIONS, (now,))
+            connection.erase(_PRUNE_ANSWERS, (now,))
             _keep_answer(connection, answer, now)
             _refuse_taken_id(connection, session.id)
             connection.execute(_INSERT_SESSION, session_record(session))
@@ -130,10 +130,10 @@ class SqliteSessionStore:
         with self._writing() as connection:
             _refuse_answered(connection, answer, now)
             session = session_from(self._head(connection, session_id))
-            connection.execute("DELETE FROM answers WHERE scope = ?", (session_id,))
+            connection.erase("DELETE FROM answers WHERE scope = ?", (session_id,))
             if session.began_under is not None:
-                connection.execute("DELETE FROM answers WHERE scope = ? AND key_hash = ?", session.began_under)
-            connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+                connection.erase("DELETE FROM answers WHERE scope = ? AND key_hash = ?", session.began_under)
+            connection.erase("DELETE FROM sessions WHERE id = ?", (session_id,))
             _keep_answer(connection, answer, now)
 
     def find_answer(self, scope: str, key_hash: str) -> StoredAnswer | None:
@@ -187,7 +187,7 @@ def _refuse_answered(connection: Connection, answer: StoredAnswer | None, now: i
 def _keep_answer(connection: Connection, answer: StoredAnswer | None, now: int) -> None:
     if answer is None:
         return
-    connection.execute(_PRUNE_ANSWERS, (now,))
+    connection.erase(_PRUNE_ANSWERS, (now,))
     _refuse_answered(connection, answer, now)
     row = (answer.scope, answer.key_hash, answer.fingerprint, answer.body, answer.expires_at_epoch_s)
     connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)

@@ -3,12 +3,24 @@
 import sqlite3
 import sys
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from handler.wheel.errors import StoreUnavailableError
+
+
+class Connection(sqlite3.Connection):
+    """A connection that remembers whether its transaction deletes what must not be read again."""
+
+    has_erased = False
+
+    def erase(self, statement: str, values: Sequence[Any]) -> int:
+        """Delete rows; gives their number. Soon after the commit no copy of them lies beside the file either."""
+        count = self.execute(statement, values).rowcount
+        self.has_erased |= count > 0
+        return count
 
 
 class SqliteFile:
@@ -26,10 +38,11 @@ class SqliteFile:
         self._tables = tables
         self._version = version
         self._busy_timeout_s = busy_timeout_s
-        self._idle: deque[sqlite3.Connection] = deque()
+        self._idle: deque[Connection] = deque()
+        self._owes_emptying = False
 
     @contextmanager
-    def transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[sqlite3.Connection]:
+    def transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[Connection]:
         """Commit at the end of the block, or undo it all when the block raises. An IMMEDIATE one may write.
 
         Raises StoreUnavailableError for every error of SQLite or of the file system.
@@ -37,9 +50,12 @@ class SqliteFile:
         try:
             connection = self._take()
             try:
+                connection.has_erased = False
                 connection.execute(f"BEGIN {kind}")
                 yield connection
                 connection.execute("COMMIT")
+                if connection.has_erased or self._owes_emptying:
+                    self._empty_journal(connection)
             finally:
                 self._give_back(connection)
         except (sqlite3.Error, OSError) as error:
@@ -50,13 +66,29 @@ class SqliteFile:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self) -> sqlite3.Connection:
+    def _empty_journal(self, connection: Connection) -> None:
+        """Move the journal into the file and empty it, since it still holds the pages that were erased.
+
+        Nobody is waited for: where others are at work on the file, the next transaction here does it.
+        """
+        self._owes_emptying = False
+        with suppress(sqlite3.Error):  # what was to be done is committed
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout_s * 1000)}")
+            if not row["busy"]:
+                return
+        self._owes_emptying = True
+
+    def _take(self) -> Connection:
         try:
             return self._idle.pop()
         except IndexError:
             return self._open()
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _give_back(self, connection: Connection) -> None:
         """Keep the connection for the next transaction, unless SQLite failed on it: closing undoes what had begun."""
         if isinstance(sys.exception(), sqlite3.Error):
             connection.close()
@@ -64,10 +96,12 @@ class SqliteFile:
         connection.rollback()
         self._idle.append(connection)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
-        connection = sqlite3.connect(self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, factory=Connection
+        )
         try:
             self._prepare(connection)
         except sqlite3.Error:
@@ -75,7 +109,7 @@ class SqliteFile:
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: Connection) -> None:
         connection.row_factory = sqlite3.Row
         # FULL, not NORMAL: a turn that was acknowledged must outlive a loss of power, which NORMAL does not promise.
         # https://www.sqlite.org/pragma.html#pragma_synchronous

@@ -7,11 +7,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from sqlite3 import Connection, Row
+from sqlite3 import Row
 
 from handler.jobs.job import Job, JobExistsError, TaskResult
 from handler.stores.codec import Clock, job_from, job_record, now_epoch_s
-from handler.stores.sqlite_file import SqliteFile
+from handler.stores.sqlite_file import Connection, SqliteFile
 from handler.wheel.errors import JobCancelledError, JobNotFoundError
 
 _SCHEMA_VERSION = 1
@@ -80,8 +80,8 @@ class SqliteJobStore:
         """Keep a new job and its tasks."""
         now = now_epoch_s(self._clock)
         with self._writing() as connection:
-            connection.execute(_PRUNE, (now,))
-            connection.execute("DELETE FROM jobs WHERE id = ? AND expires_at_epoch_s <= ?", (job.id, now))
+            connection.erase(_PRUNE, (now,))
+            connection.erase("DELETE FROM jobs WHERE id = ? AND expires_at_epoch_s <= ?", (job.id, now))
             if not connection.execute(_INSERT_JOB, job_record(job)).rowcount:
                 raise JobExistsError
             _keep_tasks(connection, job.id, dict(enumerate(tasks)))
@@ -97,11 +97,11 @@ class SqliteJobStore:
             self._head(connection, job_id)
             _keep_tasks(connection, job_id, tasks)
 
-    def begin(self, job_id: str, *, total: int | None) -> None:
+    def begin(self, job: Job, *, total: int | None) -> None:
         """Note that all messages have been sent. A total of None leaves one that is known already."""
         with self._writing() as connection:
-            self._head(connection, job_id)
-            connection.execute("UPDATE jobs SET enqueued = 1, total = COALESCE(?, total) WHERE id = ?", (total, job_id))
+            self._same(connection, job)
+            connection.execute("UPDATE jobs SET enqueued = 1, total = COALESCE(?, total) WHERE id = ?", (total, job.id))
 
     def tasks(self, job_id: str, indices: Collection[int]) -> dict[int, str]:
         """The tasks of these indices."""
@@ -113,14 +113,14 @@ class SqliteJobStore:
             )
             return {row["position"]: row["body"] for row in rows}
 
-    def keep(self, job_id: str, results: Sequence[TaskResult]) -> None:
+    def keep(self, job: Job, results: Sequence[TaskResult]) -> None:
         """Keep the results of tasks that have none, and count their requests."""
         with self._writing() as connection:
-            if self._head(connection, job_id).cancelled:
+            if self._same(connection, job).cancelled:
                 raise JobCancelledError
-            new = [result for result in results if _is_kept_first(connection, job_id, result)]
+            new = [result for result in results if _is_kept_first(connection, job.id, result)]
             done, failed = sum(result.done for result in new), sum(result.failed for result in new)
-            connection.execute("UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id))
+            connection.execute("UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job.id))
 
     def kept(self, job_id: str, indices: Collection[int]) -> dict[int, bool]:
         """Which of these tasks have a result, and whether they were given up."""
@@ -132,11 +132,13 @@ class SqliteJobStore:
             )
             return {row["position"]: bool(row["given_up"]) for row in rows}
 
-    def begin_alone(self, job_id: str, index: int) -> int:
-        """Note that a task is about to be run alone."""
+    def begin_alone(self, job: Job, index: int) -> int:
+        """Note that a task is about to be run alone. Raises JobNotFoundError also when there is no such task."""
         with self._writing() as connection:
-            self._head(connection, job_id)
-            row = connection.execute(_BEGIN_ALONE, (job_id, index)).fetchone()
+            self._same(connection, job)
+            row: Row | None = connection.execute(_BEGIN_ALONE, (job.id, index)).fetchone()
+            if row is None:
+                raise JobNotFoundError
             return int(row["runs_alone"])
 
     def results(self, job_id: str, *, after: int = -1, limit: int) -> list[TaskResult]:
@@ -159,7 +161,7 @@ class SqliteJobStore:
         """Remove the job, and by that its tasks and results."""
         with self._writing() as connection:
             self._head(connection, job_id)
-            connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            connection.erase("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def check(self) -> None:
         """Read one row."""
@@ -179,6 +181,13 @@ class SqliteJobStore:
         if row is None:
             raise JobNotFoundError
         return job_from(dict(row))
+
+    def _same(self, connection: Connection, job: Job) -> Job:
+        """The job as it is now, if it still is this one."""
+        found = self._head(connection, job.id)
+        if found.seed != job.seed:
+            raise JobNotFoundError
+        return found
 
 
 def _keep_tasks(connection: Connection, job_id: str, tasks: Mapping[int, str]) -> None:

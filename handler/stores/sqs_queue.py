@@ -69,9 +69,14 @@ class SqsJobQueue:
         return self._given_client or make_client(polls=True)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Queue the messages, ten a request. When it raises, some may have been queued."""
+        """Queue the messages, ten a request. When it raises, some may have been queued.
+
+        The group lets SQS give the messages of small jobs before the rest of a large one (fair queues).
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+        """
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(number), "MessageBody": message_text(message)} for number, message in enumerate(messages)
+            {"Id": str(number), "MessageBody": message_text(message), "MessageGroupId": message.job_id}
+            for number, message in enumerate(messages)
         ]
         refused = _in_batches(
             entries, lambda batch: self._client.send_message_batch(QueueUrl=self._queue_url, Entries=batch).get("Failed", [])
@@ -109,6 +114,10 @@ class SqsJobQueue:
     def release(self, deliveries: Sequence[Delivery], *, delay_s: int = 0) -> None:
         """End the leases after `delay_s`."""
         self._lease(deliveries, delay_s)
+
+    def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        """End the leases at once. SQS has counted the receives, and takes none back."""
+        self._lease(deliveries, 0)
 
     def _lease(self, deliveries: Sequence[Delivery], seconds: int) -> None:
         entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [

@@ -8,8 +8,9 @@ WheelError
 │   ├── NothingChosenError       neither a token nor a category given, or more than one
 │   ├── NothingInOtherError      every possible token has its own slice
 │   ├── NothingToUndoError       no turn left
-│   ├── RefusedRequestError      one of a job's requests cannot be run
+│   ├── RefusedRequestError      some of a job's requests cannot be run
 │   ├── MalformedLineError       a line of a file of requests that is not JSON
+│   ├── FilesNotTakenError       this server has no folder of S3 for jobs of files
 │   ├── SourceNotFoundError      no such file of requests, or another one by now
 │   ├── SourceTooLargeError      a file of requests beyond its limits
 │   ├── ResultsElsewhereError    the results of this job are files in S3
@@ -25,6 +26,8 @@ WheelError
 ├── OutOfTimeError               an invocation ended before a request of its batch
 └── StoreUnavailableError        the store of sessions or jobs, or the queue, does not answer
 """
+
+from collections.abc import Mapping
 
 
 class WheelError(Exception):
@@ -84,11 +87,12 @@ class NothingToUndoError(InvalidRequestError):
 
 
 class RefusedRequestError(InvalidRequestError):
-    """Raise when one request of a job cannot be run, so that the whole job is refused."""
+    """Raise when requests of a job cannot be run, so that the whole job is refused."""
 
-    def __init__(self, *, index: int, reason: Exception) -> None:
-        """Name the request, and say what the reason says, which holds nothing that was sent."""
-        super().__init__(f"requests.{index}: {reason}")
+    def __init__(self, reasons: Mapping[int, Exception], *, most: int) -> None:
+        """Keep the reasons by the requests' indices, `most` at most; their words hold nothing that was sent."""
+        super().__init__(f"some requests cannot be run, so none is: errors names them, but no more than {most}")
+        self.reasons = reasons
 
 
 class MalformedLineError(InvalidRequestError):
@@ -99,12 +103,20 @@ class MalformedLineError(InvalidRequestError):
         super().__init__("the line is not JSON (UTF-8, no NaN, no Infinity, no lone surrogate)")
 
 
+class FilesNotTakenError(InvalidRequestError):
+    """Raise when a job of a file comes to a server that has no folder of S3 for such files."""
+
+    def __init__(self) -> None:
+        """Say what it takes."""
+        super().__init__("this server takes no files from S3: send the requests themselves")
+
+
 class SourceNotFoundError(InvalidRequestError):
     """Raise when the file that a job's requests come from is not there, may not be read, or has changed since."""
 
-    def __init__(self) -> None:
-        """The same words for all of these."""
-        super().__init__("input or output cannot be used: it does not exist, has changed, or lies where this server may not look")
+    def __init__(self, field: str = "input or output") -> None:
+        """The same words for all of these, after the field they are about."""
+        super().__init__(f"{field} cannot be used: it does not exist, has changed, or lies where this server may not look")
 
 
 class ResultsElsewhereError(InvalidRequestError):
@@ -112,7 +124,7 @@ class ResultsElsewhereError(InvalidRequestError):
 
     def __init__(self) -> None:
         """Say where they are."""
-        super().__init__("the results of this job lie in S3: its field output names the folder")
+        super().__init__("the results of this job lie in S3: its field folder says where")
 
 
 class SourceTooLargeError(InvalidRequestError):

@@ -61,6 +61,7 @@ class OpenQueue:
     send_text: Callable[[str], object]
     many: int = 1000
     is_atomic: bool = True
+    takes_receives_back: bool = False
 
     def drain(self, most: int = 10) -> list[int | None]:
         """Receive and finish until nothing comes; gives the indices."""
@@ -82,7 +83,7 @@ def sqlite_queue(folder: Path) -> Iterator[OpenQueue]:
             file.execute("INSERT INTO messages (body, due_at_epoch_s) VALUES (?, 0)", (text,))
 
     with closing(SqliteJobQueue(path, clock=clock, max_receives=MAX_RECEIVES, busy_timeout_s=60)) as queue:
-        yield OpenQueue(queue, 60, clock.forward, queue.dead_letters, send_text)
+        yield OpenQueue(queue, 30, clock.forward, queue.dead_letters, send_text, takes_receives_back=True)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def test_nothing_is_received_from_an_empty_queue(opened: OpenQueue) -> None:
     opened.queue.send([])
     assert opened.queue.receive(10) == []
     assert opened.queue.receive(10, wait_s=0.3) == []
-    for use in (opened.queue.extend, opened.queue.finish, opened.queue.release):
+    for use in (opened.queue.extend, opened.queue.finish, opened.queue.release, opened.queue.put_back):
         use([])
 
 
@@ -71,7 +71,8 @@ def test_a_leased_message_is_not_received(opened: OpenQueue, delivery: Delivery)
 
 def test_a_finished_message_never_comes_again(opened: OpenQueue, delivery: Delivery) -> None:
     """What is finished is gone, from the dead letters too; to finish it once more, or extend or release it, does nothing."""
-    for use in (opened.queue.finish, opened.queue.finish, opened.queue.extend, opened.queue.release):
+    again = (opened.queue.finish, opened.queue.extend, opened.queue.release, opened.queue.put_back)
+    for use in (opened.queue.finish, *again):
         use([delivery])
     for _ in range(2):
         assert opened.queue.receive(10) == []
@@ -92,6 +93,22 @@ def test_a_released_message_comes_at_once(opened: OpenQueue, delivery: Delivery)
     """Releasing ends the lease."""
     opened.queue.release([delivery])
     assert received(opened, wait_s=1).receives == 2
+
+
+def test_what_is_put_back_comes_at_once(opened: OpenQueue, delivery: Delivery) -> None:
+    """Putting back ends the lease, and counts no receive where the queue can take it back."""
+    opened.queue.put_back([delivery])
+    again = received(opened, wait_s=1)
+    assert again.message == delivery.message
+    assert again.receives == (1 if opened.takes_receives_back else 2)
+
+
+def test_only_what_is_put_back_comes(opened: OpenQueue) -> None:
+    """Putting back some leaves the others leased."""
+    opened.queue.send(messages(25))
+    deliveries = opened.queue.receive(25)
+    opened.queue.put_back(deliveries[:12])
+    assert sorted(indices(opened.queue.receive(25, wait_s=1)), key=str) == sorted(indices(deliveries[:12]), key=str)
 
 
 def test_a_released_message_comes_after_its_delay(opened: OpenQueue, delivery: Delivery) -> None:

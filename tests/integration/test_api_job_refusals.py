@@ -11,7 +11,7 @@ from handler.stores.sqlite_jobs import SqliteJobStore
 from handler.wheel.errors import StoreUnavailableError
 from handler.wiring import Application
 from tests.api_client import UNKNOWN_ID, client_of, error_code, make_application
-from tests.job_client import WHEEL, delivered, hand_in
+from tests.job_client import WHEEL, delivered, done, hand_in, look
 
 MARKER = "zebra-in-the-input"
 JSON = {"Content-Type": "application/json"}
@@ -46,6 +46,9 @@ def one(**fields: Any) -> dict[str, Any]:
         ({"requests": [{"prompt": ""}]}, "requests.0.prompt"),
         ({"requests": [WHEEL], "name": ""}, "name"),
         ({"requests": [WHEEL], "name": MARKER * 6}, "name"),
+        ({"requests": [WHEEL], "name": f"{MARKER}\n"}, "name"),
+        ({"requests": [WHEEL], "name": f"\x1b[2J{MARKER}"}, "name"),
+        ({"requests": [WHEEL], "name": f"{MARKER}\x9b"}, "name"),
         ({"requests": [WHEEL], "model": MARKER}, "model"),
         (one(max_new_tokens=0), "requests.1.max_new_tokens"),
         (one(max_new_tokens=513), "requests.1.max_new_tokens"),
@@ -96,13 +99,48 @@ def test_a_body_that_does_not_fit_is_422(client: TestClient, application: Applic
 def test_a_request_that_cannot_be_run_is_400(
     client: TestClient, application: Application, request_: dict[str, object], limit: str
 ) -> None:
-    """The whole job is refused, the request named by its index, with what is wrong with it."""
+    """The whole job is refused, the request named by its path, with what is wrong with it."""
     answer = client.post("/api/jobs", json={"requests": [WHEEL, WHEEL, request_, WHEEL]})
     assert error_code(answer, 400) == "request_refused"
-    assert answer.json()["detail"].startswith("requests.2: ")
-    assert limit in answer.json()["detail"]
+    [problem] = answer.json()["errors"]
+    assert problem["field"] == "requests.2"
+    assert limit in problem["message"]
     assert MARKER not in answer.text
     assert not delivered(application)
+
+
+@pytest.mark.parametrize(("bad", "named"), [([7, 999], [7, 999]), (range(5, 900, 3), range(5, 65, 3))])
+def test_all_bad_requests_are_named(client: TestClient, application: Application, bad: list[int], named: list[int]) -> None:
+    """The first twenty, in order, and the number is told; wherever one stands, the job is refused."""
+    requests = [{"prompt": " "} if number in bad else {"prompt": "a"} for number in range(1000)]
+    answer = client.post("/api/jobs", json={"requests": requests})
+    assert error_code(answer, 400) == "request_refused"
+    assert [problem["field"] for problem in answer.json()["errors"]] == [f"requests.{number}" for number in named]
+    assert "20" in answer.json()["detail"]
+    assert not delivered(application)
+
+
+@pytest.mark.parametrize("seed", ["", "a" * 101, True, 1.5, 10**100, [], {}])
+def test_a_wrong_seed_is_told_what_a_seed_is(client: TestClient, seed: object) -> None:
+    """Whatever is wrong with it, on every route that takes one."""
+    answer = client.post("/api/jobs", json={"requests": [{**WHEEL, "max_new_tokens": 1, "seed": seed}]})
+    spun = client.post(f"/api/sessions/{UNKNOWN_ID}/spin", json={"seed": seed})
+    problems = [problem for one in (answer, spun) for problem in one.json()["errors"]]
+    assert [problem["field"] for problem in problems] == ["requests.0.seed", "seed"]
+    assert all(problem["message"].startswith("a seed is a text of 1 to 100 characters, or an integer") for problem in problems)
+
+
+@pytest.mark.parametrize("seed", ["a", "a" * 100, 0, -7, 10**99])
+def test_a_seed_is_a_text_or_an_integer(client: TestClient, application: Application, seed: str | int) -> None:
+    """Up to its limits; what was drawn by it tells it as text."""
+    job_id = done(client, application, {**WHEEL, "max_new_tokens": 1, "seed": seed})
+    assert look(client, job_id)["results"][0]["completions"][0]["seed"] == str(seed)
+
+
+@pytest.mark.parametrize("name", ["Grüße, 7b 🦊", "👩‍🏫 two words", "a"])
+def test_a_name_may_hold_any_letters(client: TestClient, application: Application, name: str) -> None:
+    """Only control characters are none."""
+    assert look(client, done(client, application, WHEEL, name=name))["name"] == name
 
 
 def test_a_job_has_a_thousand_requests_at_most(client: TestClient, application: Application) -> None:
@@ -140,9 +178,10 @@ def test_a_long_body_is_413(client: TestClient) -> None:
 
 
 def test_a_file_without_a_place_for_files_is_refused(client: TestClient) -> None:
-    """A server that was given no folder of S3 reads and writes none."""
+    """A server that was given no folder of S3 reads and writes none, and says so."""
     answer = client.post("/api/jobs", json={"input": f"s3://school/{MARKER}", "output": OUTPUT})
-    assert error_code(answer, 400) == "source_not_found"
+    assert error_code(answer, 400) == "files_not_taken"
+    assert "takes no files" in answer.json()["detail"]
     assert MARKER not in answer.text
 
 

@@ -71,7 +71,8 @@ def with_long_results(application: Application, client: TestClient, count: int, 
     job_id = hand_in(client, *[WHEEL] * count)
     delivered(application)
     bodies = [json.dumps({"index": i, "kind": "error", "prompt": letter * letters, "error": ERROR}) for i in range(count)]
-    application.desk.store.keep(job_id, [TaskResult(index, body, done=0, failed=1) for index, body in enumerate(bodies)])
+    store = application.desk.store
+    store.keep(store.load(job_id), [TaskResult(index, body, done=0, failed=1) for index, body in enumerate(bodies)])
     return job_id
 
 

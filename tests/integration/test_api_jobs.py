@@ -218,12 +218,28 @@ def test_a_job_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert (body["state"], body["progress"]) == ("completed", 1)
         assert body["counts"] == {"total": 2, "done": 1, "failed": 1, "waiting": 0}
         assert (body["results"], body["next_after"]) == ([], None)
-        assert any(b'"kind":"wheel"' in content for name, content in objects.files.items() if name.startswith(body["output"]))
+        assert body["folder"].startswith(output)
+        assert b'"kind":"wheel"' in objects.files[f"{body['folder']}part-000000.jsonl"]
         download = client.get(f"/api/jobs/{head['job_id']}/results")
         assert error_code(download, 400) == "results_elsewhere"
-        assert "output" in download.json()["detail"]
-        again = client.post("/api/jobs", json={"input": source, "output": output}, headers=KEY)
-        assert again.content == first.content
+        assert "folder" in download.json()["detail"]
+
+
+def test_a_key_outlives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same request by the same key has the same answer though its file was moved meanwhile; any other is refused."""
+    source, output = f"{LOCATION}prompts.jsonl", f"{LOCATION}results/"
+    objects = MemoryObjects({source: b'{"prompt": "Once"}'})
+    monkeypatch.setattr("handler.wiring._objects", lambda _: objects)
+    body = {"input": source, "output": output}
+    with client_of(make_application(tmp_path)) as client:
+        first = client.post("/api/jobs", json=body, headers=KEY)
+        objects.files.clear()
+        assert client.post("/api/jobs", json=body, headers=KEY).content == first.content
+        other = client.post("/api/jobs", json={**body, "name": "other"}, headers=KEY)
+        assert error_code(other, 422) == "idempotency_key_reused"
+        without = client.post("/api/jobs", json=body)
+        assert error_code(without, 400) == "source_not_found"
+        assert without.json()["detail"].startswith("input ")
 
 
 def test_links_stand_under_the_base_path(tmp_path: Path) -> None:

@@ -153,6 +153,30 @@ def test_an_answer_of_two_contracts_names_both(schema: dict[str, Any]) -> None:
     assert [one["$ref"].rsplit("/", 1)[-1] for one in success["anyOf"]] == ["JobHead", "JobForgotten"]
 
 
+def test_headers_of_answers_are_documented(schema: dict[str, Any]) -> None:
+    """Where an answer leads on by a header, its schema and what it is for stand with it."""
+    jobs = schema["paths"]["/api/jobs"]["post"]["responses"]["202"]
+    results = schema["paths"]["/api/jobs/{job_id}/results"]["get"]["responses"]["200"]
+    assert jobs["description"] == "The job is accepted."
+    for response, name in ((jobs, "Location"), (results, "Link")):
+        assert response["headers"][name]["schema"] == {"type": "string"}
+        assert response["headers"][name]["description"]
+
+
+def test_every_choice_of_a_job_is_described(schema: dict[str, Any]) -> None:
+    """Whoever reads the parameters of the routes about jobs learns what each is for."""
+    parameters = [one for _, path, found in operations(schema) if "/jobs" in path for one in found.get("parameters", [])]
+    assert {one["name"] for one in parameters} >= {"format", "after", "limit", "forget"}
+    assert all(one.get("description") for one in parameters)
+
+
+def test_a_seed_is_documented_as_it_is_taken(schema: dict[str, Any]) -> None:
+    """A text within its limits, or an integer."""
+    text, integer, null = resolved(schema, "#/components/schemas/SpinRequest")["properties"]["seed"]["anyOf"]
+    assert text == {"type": "string", "minLength": 1, "maxLength": 100}
+    assert (integer, null) == ({"type": "integer"}, {"type": "null"})
+
+
 def test_answers_hold_exactly_the_documented_fields(client: TestClient, schema: dict[str, Any]) -> None:
     """Each successful answer has the required fields of its contract and no other than its contract's."""
     session_id = start_session(client)["session_id"]

@@ -24,7 +24,9 @@ def calls_about_jobs(client: TestClient, application: Application) -> list[Call]
     job_id = done(client, application, {"prompt": SECRET}, request, name=SECRET)
     path = f"/api/jobs/{job_id}"
     refused: list[dict[str, Any]] = [
-        {"requests": [{"prompt": SECRET * 100}]},
+        {"requests": [{"prompt": SECRET * 100}] * 30},
+        {"requests": [request], "name": f"{SECRET}\n"},
+        {"requests": [{**request, "seed": [SECRET]}]},
         {"requests": [{**request, "n": SECRET}], "name": SECRET},
         {"requests": [request], "name": SECRET * 10},
         {"requests": [request], "naem": SECRET},

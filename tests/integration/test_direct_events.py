@@ -11,6 +11,7 @@ from handler import wiring
 from handler.doors import direct
 from handler.entrypoint import lambda_handler
 from handler.wiring import Application
+from model_layer.errors import ModelNotLoadableError
 from tests.api_client import tiny_model_folder
 from tests.queue_events import Context
 
@@ -65,23 +66,51 @@ def test_the_same_event_gives_the_same_completions() -> None:
         ({"requests": [{"prompt": SECRET, "zebra": 1}]}, "validation_error", "requests.0.zebra"),
         ({"requests": [{"prompt": SECRET, "seed": "s"}]}, "validation_error", "requests.0"),
         ({"requests": [{"prompt": "Once"}], "zebra": 1}, "validation_error", "zebra"),
-        ({"requests": [{"prompt": "Once"}, {"prompt": "  "}]}, "request_refused", "requests.1: prompt"),
-        ({"requests": [{"prompt": SECRET * 200}]}, "request_refused", "requests.0: a text"),
-        ({"requests": [{"prompt": SECRET, "settings": {"top_p": 7.0}}]}, "request_refused", "requests.0: top_p"),
+        ({"requests": [{"prompt": SECRET, "max_new_tokens": 257}] * 32}, "validation_error", "requests"),
+        ({"requests": [{"prompt": "Once"}, {"prompt": "  "}]}, "request_refused", "requests.1"),
+        ({"requests": [{"prompt": SECRET * 200}]}, "request_refused", "requests.0"),
+        ({"requests": [{"prompt": SECRET, "settings": {"top_p": 7.0}}]}, "request_refused", "requests.0"),
         ({"requests": [{"prompt": "Once"}], "model_name": SECRET}, "model_not_found", "tiny"),
         ({"requests": [{"prompt": "\ud800"}]}, "malformed_json", "JSON"),
         ({"requests": [{"prompt": "Once", "settings": {"top_p": float("nan")}}]}, "malformed_json", "JSON"),
     ],
 )
-def test_a_refusal_names_the_field(event: Any, code: str, field: str) -> None:
-    """It is an answer, not an exception; it has HTTP's status and code, and repeats nothing."""
+def test_a_refusal_names_the_field(event: Any, code: str, field: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is an answer, not an exception; it has HTTP's status and code, repeats nothing, and is no error of the log."""
     answer = lambda_handler(event, Context())
     assert answer.keys() == {"error"}
     error = answer["error"]
     assert 400 <= error["status"] < 500
     assert error["code"] == code
-    assert field in error["detail"] + " ".join(one["field"] for one in error.get("errors", []))
+    if "errors" in error:
+        assert field in [one["field"] for one in error["errors"]]
+    else:
+        assert field in error["detail"]
     assert SECRET not in str(answer)
+    assert capfd.readouterr().out == ""
+
+
+def test_the_tokens_of_a_batch_are_limited_before_any_is_drawn(application: Application) -> None:
+    """Those of all its requests together: as many as the limit are, one more is refused by its field and the limit."""
+    requests = [{"prompt": "Once", "max_new_tokens": 512, "n": 2}] * 8
+    [problem] = invoke({"requests": [*requests, {"prompt": "Once", "max_new_tokens": 1}]})["error"]["errors"]
+    assert (problem["field"], "8192" in problem["message"]) == ("requests", True)
+    assert application.model().forward_passes == 0
+    assert len(invoke({"requests": [*requests, {"prompt": "Once"}]})["results"]) == 9
+
+
+def test_a_failure_of_ours_is_logged(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """By its type; the caller gets words that tell nothing of this machine."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ModelNotLoadableError(SECRET)
+
+    monkeypatch.setattr(direct, "answer_at_once", fail)
+    error = invoke({"requests": [{"prompt": "Once"}]})["error"]
+    assert (error["status"], error["code"]) == (503, "model_not_loadable")
+    logged = capfd.readouterr().out
+    assert "ModelNotLoadableError" in logged
+    assert SECRET not in logged + str(error)
 
 
 def test_what_time_does_not_suffice_for_says_so() -> None:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto import mock_aws
 
-from handler import wiring
 from handler.entrypoint import lambda_handler
 from handler.jobs.job import Job, JobStore, Message, TaskResult
-from handler.jobs.worker import MOST_RECEIVES
+from handler.jobs.task import MOST_RECEIVES
 from handler.stores.dynamodb import create_table
 from handler.wheel.ledger import Write
 from handler.wiring import Application
-from tests.api_client import tiny_model_folder
 from tests.contract.session_values import local_session
 from tests.integration.test_jobs_exactly_once import all_results, mixed_requests, single_results
 from tests.queue_events import Context, batch, failures, record
+from tests.queue_function import started_function
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -84,8 +83,6 @@ def queue() -> Iterator[Queue]:
 def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, queue: Queue) -> Iterator[Application]:
     """The application behind the entry point, on DynamoDB and SQS."""
     variables = {
-        "MODEL": str(tiny_model_folder()),
-        "DATA_FOLDER": str(tmp_path),
         "JOB_STORE": "dynamodb",
         "JOBS_TABLE": TABLE,
         "JOB_QUEUE": "sqs",
@@ -94,22 +91,19 @@ def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, queue: Queue) -
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
     }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    wiring.application.cache_clear()
-    yield wiring.application()
-    wiring.application.cache_clear()
+    with started_function(tmp_path, monkeypatch, **variables) as started:
+        yield started
 
 
 def die_sometimes(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process end just before results are kept, the next time just after, and then a time not."""
     keep, ends = store.keep, cycle(["before", "after", None])
 
-    def dying(job_id: str, results: Sequence[TaskResult]) -> None:
+    def dying(job: Job, results: Sequence[TaskResult]) -> None:
         end = next(ends)
         if end == "before":
             raise SystemExit
-        keep(job_id, results)
+        keep(job, results)
         if end == "after":
             raise SystemExit
 

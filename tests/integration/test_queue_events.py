@@ -1,49 +1,26 @@
 """Batches of the queue as Lambda hands them over: what cannot be done comes again, and nothing else does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from handler import wiring
 from handler.entrypoint import lambda_handler
-from handler.jobs.job import Job, Message
-from handler.jobs.request import JobRequest
+from handler.jobs.job import Message
 from handler.jobs.worker import ATTEMPTS_ALONE
 from handler.wheel.errors import StoreUnavailableError
-from handler.wheel.ledger import Write
 from handler.wiring import Application
-from tests.api_client import tiny_model_folder
 from tests.queue_events import Context, batch, failures
+from tests.queue_function import break_passes_of, kept, messages, started_function, submit
 
 SECRET = "zebra"  # a word of no other text
 
 
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Application]:
-    """The application behind the entry point, just started, with the tiny model."""
-    monkeypatch.setenv("MODEL", str(tiny_model_folder()))
-    monkeypatch.setenv("DATA_FOLDER", str(tmp_path))
-    wiring.application.cache_clear()
-    yield wiring.application()
-    wiring.application.cache_clear()
-
-
-def submit(application: Application, prompts: Sequence[str], *, new: int = 5) -> Job:
-    """A job of a completion for each prompt."""
-    requests = [JobRequest(prompt=prompt, max_new_tokens=new) for prompt in prompts]
-    return application.desk.submit(requests, model_name=None, name=None, write=Write())
-
-
-def kept(application: Application, job: Job) -> list[int]:
-    """The tasks that have a result."""
-    return [result.index for result in application.desk.store.results(job.id, limit=1000)]
-
-
-def messages(job: Job, indices: Sequence[int]) -> list[Message]:
-    """The messages of some tasks."""
-    return [Message(job.id, index) for index in indices]
+    """The application behind the entry point."""
+    with started_function(tmp_path, monkeypatch) as started:
+        yield started
 
 
 @pytest.mark.parametrize("poison", ["", "{", '{"job_id": 7, "index": 1}', "unknown", "breaking"])
@@ -126,10 +103,10 @@ def test_a_request_that_fails_twice_is_given_up(application: Application, monkey
 
 
 def test_a_request_that_kills_its_workers_takes_no_other_down(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some deaths the batch runs one by one: the neighbours are answered, and the killer is given up unseen."""
+    """After some deaths the batch runs one by one: the killer is given up once it was alone, and the neighbours are answered."""
     job = submit(application, [f"Once {number}" if number != 4 else SECRET for number in range(10)])
     break_passes_of(application, monkeypatch, SECRET, error=SystemExit)
-    for receives in range(1, 3 + ATTEMPTS_ALONE):
+    for receives in range(1, 4 + ATTEMPTS_ALONE):
         with pytest.raises(SystemExit):
             lambda_handler(batch(messages(job, range(10)), receives=receives), Context())
     assert failures(lambda_handler(batch(messages(job, range(10)), receives=12), Context())) == [4]
@@ -150,19 +127,3 @@ def test_nothing_of_a_batch_is_logged(
     assert '"message":"worked"' in out
     assert '"message":"task failed"' in out
     assert SECRET not in out + err
-
-
-def break_passes_of(
-    application: Application, monkeypatch: pytest.MonkeyPatch, prompt: str, *, error: type[BaseException] = MemoryError
-) -> None:
-    """Let every forward pass fail in which this prompt begins."""
-    model = application.model()
-    poison = tuple(model.encode(prompt))
-    advance = model.advance
-
-    def breaking(sequences: Any) -> Any:
-        if any(tuple(one.new_ids)[: len(poison)] == poison for one in sequences):
-            raise error
-        return advance(sequences)
-
-    monkeypatch.setattr(model, "advance", breaking)

@@ -15,14 +15,14 @@ from moto import mock_aws
 from handler.api.contracts.precision import PrecisionBody
 from handler.jobs.answering import answer_all
 from handler.jobs.desk import JobDesk
-from handler.jobs.job import Delivery, Job, TaskResult
+from handler.jobs.job import Delivery, Job
+from handler.jobs.keeping import Keeping
 from handler.jobs.opening import Opening
 from handler.jobs.parts import Parts
 from handler.jobs.reading import read_requests
 from handler.jobs.result import RequestResult
 from handler.jobs.worker import Worker
 from handler.stores.s3 import S3Objects
-from handler.stores.sqlite_jobs import SqliteJobStore
 from handler.stores.sqlite_queue import SqliteJobQueue
 from handler.wheel.errors import SourceNotFoundError
 from handler.wheel.ledger import Write
@@ -30,6 +30,7 @@ from handler.wiring import utc_now
 from model_layer.catalog import ModelCatalog
 from tests.api_client import make_settings
 from tests.contract.session_values import local_session
+from tests.dying_store import DyingStore, WorkerDiedError
 from tests.memory_objects import LOCATION
 
 if TYPE_CHECKING:
@@ -38,35 +39,6 @@ if TYPE_CHECKING:
 BUCKET, FOLDER = LOCATION.removeprefix("s3://").split("/", 1)
 SOURCE, OUTPUT = f"{LOCATION}input.jsonl", f"{LOCATION}out/"
 BAD = [b"not JSON", b"\xff\xfe{}", b'{"prompt": ""}', b'{"prompt": "Once", "n": 99}', b"[]"]
-
-
-class WorkerDiedError(Exception):
-    """Raise in the place of a kill."""
-
-
-class DyingStore(SqliteJobStore):
-    """A store whose callers die before or after it keeps or begins something, with the probability `danger`."""
-
-    danger = 0.0
-    deaths = 0
-    chance: random.Random
-
-    def keep(self, job_id: str, results: Sequence[TaskResult]) -> None:
-        """Keep, unless the caller dies before; it may die after."""
-        self._perhaps_die()
-        super().keep(job_id, results)
-        self._perhaps_die()
-
-    def begin(self, job_id: str, *, total: int | None) -> None:
-        """Begin, unless the caller dies before; it may die after."""
-        self._perhaps_die()
-        super().begin(job_id, total=total)
-        self._perhaps_die()
-
-    def _perhaps_die(self) -> None:
-        if self.chance.random() < self.danger:
-            self.deaths += 1
-            raise WorkerDiedError
 
 
 @dataclass(frozen=True)
@@ -90,7 +62,7 @@ class Service:
 
     def file(self, job: Job, name: str) -> list[Any]:
         """The lines of a file of the job."""
-        text = self.client.get_object(Bucket=BUCKET, Key=f"{FOLDER}out/{job.id}/{name}")["Body"].read().decode()
+        text = self.client.get_object(Bucket=BUCKET, Key=f"{prefix_of(job)}{name}")["Body"].read().decode()
         assert text.endswith("\n")
         return [json.loads(line) for line in text.splitlines()]
 
@@ -100,9 +72,15 @@ class Service:
 
     def files(self, job: Job) -> set[str]:
         """The names of the job's files."""
-        prefix = f"{FOLDER}out/{job.id}/"
-        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
-        return {one["Key"].removeprefix(prefix) for one in found}
+        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix_of(job)).get("Contents", [])
+        return {one["Key"].removeprefix(prefix_of(job)) for one in found}
+
+
+def prefix_of(job: Job) -> str:
+    """What the keys of the job's files begin with."""
+    assert job.folder is not None
+    assert job.folder.startswith(OUTPUT)
+    return job.folder.removeprefix(f"s3://{BUCKET}/")
 
 
 @pytest.fixture
@@ -120,7 +98,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         objects = S3Objects(LOCATION, client=client)
         ignored = list[Exception]().append
         opening = Opening(store, catalog, queue, Parts(objects), settings, report=ignored)
-        worker = Worker(store, catalog, opening, Parts(objects), report=ignored)
+        worker = Worker(store, catalog, opening, Keeping(store, Parts(objects), report=ignored), report=ignored)
         desk = JobDesk(store, queue, catalog, objects, clock=utc_now, settings=settings)
         yield Service(client, catalog, store, queue, desk, worker)
 
@@ -229,7 +207,7 @@ def test_death_between_writing_and_keeping(service: Service) -> None:
     assert service.store.load(job.id).done == 0
     [part, *_] = service.file(job, "parts.jsonl")
     assert part["file"] in service.files(job)
-    service.put(b'"first"\n', f"out/{job.id}/{part['file']}")
+    service.put(b'"first"\n', f"{prefix_of(job).removeprefix(FOLDER)}{part['file']}")
     service.store.danger = 0
     assert worked(service, [delivery]) == {delivery.receipt}
     assert service.file(job, part["file"]) == ["first"]
@@ -293,9 +271,12 @@ def test_changed_file_ends_its_job(service: Service, divided: bool) -> None:
     assert service.files(job) <= {"parts.jsonl"}
 
 
-@pytest.mark.parametrize(("source", "output"), [(SOURCE, "s3://other/out/"), ("s3://other/in", OUTPUT), (SOURCE, OUTPUT)])
-def test_files_elsewhere_make_no_job(service: Service, source: str, output: str) -> None:
-    """A file that is not there, or a name outside the server's folder, is refused at the desk."""
-    with pytest.raises(SourceNotFoundError):
+@pytest.mark.parametrize(
+    ("source", "output", "field"),
+    [(SOURCE, "s3://other/out/", "output"), ("s3://other/in", OUTPUT, "input"), (SOURCE, OUTPUT, "input")],
+)
+def test_files_elsewhere_make_no_job(service: Service, source: str, output: str, field: str) -> None:
+    """A file that is not there, or a name outside the server's folder, is refused at the desk, and its field is named."""
+    with pytest.raises(SourceNotFoundError, match=f"^{field} "):
         service.desk.submit_file(source, output, model_name=None, name=None, write=Write())
     assert service.queue.receive(1) == []

@@ -28,9 +28,10 @@ from handler.stores.sqlite_jobs import SqliteJobStore
 
 path, job_id, now, step = sys.argv[1:]
 store = SqliteJobStore(Path(path), clock=lambda: datetime.fromisoformat(now), busy_timeout_s=60)
+job = store.load(job_id)
 order = [number * int(step) % 80 for number in range(85)]
 for start in range(0, 80, 3):
-    store.keep(job_id, [TaskResult(index, str(index)) for index in order[start:start + 5]])
+    store.keep(job, [TaskResult(index, str(index)) for index in order[start:start + 5]])
     print(start, flush=True)
 sys.stdin.read()
 """
@@ -52,7 +53,7 @@ def test_expired_jobs_are_pruned(path: Path, clock: SetClock) -> None:
     """Jobs that are added to the file remove expired ones with their tasks and results, and nothing that is live."""
     with closing(SqliteJobStore(path, clock=clock)) as store:
         expired = [made(store) for _ in range(4)]
-        store.keep(expired[0].id, [result(0)])
+        store.keep(expired[0], [result(0)])
         clock.forward(LIFETIME_S)
         for _ in range(2):
             store.create(replace(new_job(), expires_at_epoch_s=expired[0].expires_at_epoch_s + LIFETIME_S), ["live"])
@@ -80,9 +81,9 @@ def test_locked_file_is_unavailable(path: Path, clock: SetClock) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailableError):
-                store.keep(job.id, [result(0)])
+                store.keep(job, [result(0)])
             assert_counted(store, job, [])
-        store.keep(job.id, [result(0)])
+        store.keep(job, [result(0)])
         assert_counted(store, job, [result(0)])
 
 
@@ -90,7 +91,7 @@ def test_jobs_outlive_the_process(path: Path, clock: SetClock) -> None:
     """A store that was closed and opened again has what was kept."""
     with closing(SqliteJobStore(path, clock=clock)) as store:
         job = made(store)
-        store.keep(job.id, [result(0)])
+        store.keep(job, [result(0)])
     with closing(SqliteJobStore(path, clock=clock)) as again:
         assert_counted(again, job, [result(0)])
 
@@ -105,7 +106,7 @@ def test_threads_count_each_task_once(path: Path, clock: SetClock) -> None:
         def keep_all(number: int) -> None:
             order = random.Random(number).sample(range(60), 60)
             for start in range(0, 60, 4):
-                stores[number % 3].keep(job.id, [result(index, done=index % 3) for index in order[start : start + 6]])
+                stores[number % 3].keep(job, [result(index, done=index % 3) for index in order[start : start + 6]])
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(keep_all, range(6)))

@@ -51,32 +51,63 @@ def test_a_lease_ends_to_the_fraction_of_a_second(lasting: SqliteJobQueue, clock
     lasting.send(messages(1))
     clock.forward(0.6)
     assert len(lasting.receive(1)) == 1
-    clock.forward(59.75)
+    clock.forward(29.75)
     assert lasting.receive(1) == []
     clock.forward(0.25)
     assert len(lasting.receive(1)) == 1
 
 
-def test_who_waited_longest_comes_first(lasting: SqliteJobQueue, clock: SetClock) -> None:
-    """What was released lines up behind what was due before."""
+def test_what_comes_again_has_kept_its_turn(lasting: SqliteJobQueue, clock: SetClock) -> None:
+    """What was released comes before what was sent after it."""
     lasting.send(messages(3))
     lasting.release(lasting.receive(1), delay_s=1)
+    assert indices(lasting.receive(1)) == [1]
     clock.forward(1)
-    assert [indices(lasting.receive(1)) for _ in range(3)] == [[1], [2], [0]]
+    assert [indices(lasting.receive(1)) for _ in range(2)] == [[0], [2]]
 
 
 def test_a_stale_receipt_is_worth_nothing(lasting: SqliteJobQueue, clock: SetClock) -> None:
-    """Who holds a receipt from before the last delivery neither finishes, nor extends, nor releases."""
+    """Who holds a receipt from before the last delivery neither finishes, nor extends, nor releases, nor puts back."""
     lasting.send(messages(1))
     stale = lasting.receive(1)
-    clock.forward(60)
+    clock.forward(30)
     latest = lasting.receive(1)
-    lasting.release(stale)
-    assert lasting.receive(1) == []
+    for end in (lasting.release, lasting.put_back):
+        end(stale)
+        assert lasting.receive(1) == []
     lasting.extend(stale)
     lasting.finish(stale)
-    clock.forward(60)
+    clock.forward(30)
     assert [delivery.receives for delivery in lasting.receive(1)] == [latest[0].receives + 1]
+
+
+def test_what_was_put_back_is_in_nobodys_hand(lasting: SqliteJobQueue) -> None:
+    """Who has put a message back does nothing to it any more, neither at once nor when it was received again."""
+    lasting.send(messages(1))
+    lasting.release(lasting.receive(1))
+    held = lasting.receive(1)
+    for _ in range(3):
+        lasting.put_back(held)
+    lasting.finish(held)
+    lasting.release(held, delay_s=10)
+    [again] = lasting.receive(1)
+    assert again.receives == held[0].receives == 2
+    assert again.receipt != held[0].receipt
+    lasting.finish(held)
+    lasting.release(held)
+    assert lasting.receive(1) == []
+    lasting.release([again])
+    assert len(lasting.receive(1)) == 1
+
+
+def test_the_last_receive_can_be_taken_back(queue: SqliteJobQueue) -> None:
+    """A message whose last receive was put back comes once more, and is no dead letter until it was received as often."""
+    queue.send(messages(1))
+    for _ in range(5):
+        queue.put_back(queue.receive(1))
+    queue.release(queue.receive(1))
+    assert queue.receive(1) == []
+    assert queue.dead_letters() == messages(1)
 
 
 def test_a_late_receipt_is_good_until_the_next_delivery(lasting: SqliteJobQueue, clock: SetClock) -> None:
@@ -176,6 +207,7 @@ def test_a_file_that_does_not_answer(path: Path, clock: SetClock) -> None:
         lambda: queue.extend(held),
         lambda: queue.finish(held),
         lambda: queue.release(held),
+        lambda: queue.put_back(held),
         queue.dead_letters,
     ):
         with pytest.raises(StoreUnavailableError):

@@ -23,6 +23,7 @@ class Waiting:
 
     due_at_s: float
     receives: int = 0
+    receipt: str | None = None
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -56,20 +57,20 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(target=deliveries, most=st.sampled_from([1, 2, 9]))
     def receive(self, most: int) -> MultipleResults[Delivery]:
-        """Both give the same messages, those first that have been due for longest, and bury the same."""
+        """Both give the same messages, those first that were sent first, and bury the same."""
         due = [message for message, state in self.waiting.items() if state.due_at_s <= self.now]
         for message in due:
             if self.waiting[message].receives == MAX_RECEIVES:
                 del self.waiting[message]
                 self.dead.append(message)
-        expected = sorted((message for message in due if message in self.waiting), key=self.due_at_s)[:most]
-        for message in expected:
-            self.waiting[message].due_at_s = self.now + LEASE_S
-            self.waiting[message].receives += 1
-        got = self.queue.receive(most)
-        assert {self.message(delivery) for delivery in got} == set(expected)
-        assert all(self.is_latest(delivery) for delivery in got)
-        return multiple(*got)
+        expected = [message for message in due if message in self.waiting][:most]
+        got = {self.message(delivery): delivery for delivery in self.queue.receive(most)}
+        assert got.keys() == set(expected)
+        for message, delivery in got.items():
+            state = self.waiting[message]
+            self.waiting[message] = Waiting(self.now + LEASE_S, state.receives + 1, delivery.receipt)
+            assert delivery.receives == state.receives + 1
+        return multiple(*got.values())
 
     @rule(delivery=deliveries)
     def finish(self, delivery: Delivery) -> None:
@@ -92,6 +93,14 @@ class QueueMachine(RuleBasedStateMachine):
         if self.is_latest(delivery):
             self.waiting[self.message(delivery)].due_at_s = self.now + delay_s
 
+    @rule(delivery=deliveries)
+    def put_back(self, delivery: Delivery) -> None:
+        """Put back, be the delivery stale or not."""
+        self.queue.put_back([delivery])
+        if self.is_latest(delivery):
+            message = self.message(delivery)
+            self.waiting[message] = Waiting(self.now, self.waiting[message].receives - 1)
+
     @rule(seconds=st.sampled_from([0.25, 19.75, 20, 40]))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -107,10 +116,6 @@ class QueueMachine(RuleBasedStateMachine):
         """The time it is."""
         return self.clock.now.timestamp()
 
-    def due_at_s(self, message: Message) -> float:
-        """What has been due for longest comes first, and what was sent first of those that are due since the same time."""
-        return self.waiting[message].due_at_s
-
     @staticmethod
     def message(delivery: Delivery) -> Message:
         """The message of a delivery, which is ours."""
@@ -118,9 +123,9 @@ class QueueMachine(RuleBasedStateMachine):
         return delivery.message
 
     def is_latest(self, delivery: Delivery) -> bool:
-        """Whether its message is neither finished nor dead nor was received again."""
+        """Whether its message is neither finished nor dead, and was neither put back nor received again."""
         state = self.waiting.get(self.message(delivery))
-        return state is not None and state.receives == delivery.receives
+        return state is not None and state.receipt == delivery.receipt
 
 
 QueueMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=40)

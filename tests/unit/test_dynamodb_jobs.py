@@ -14,12 +14,7 @@ from handler.stores.dynamodb_jobs import DynamoDbJobStore
 from handler.wheel.errors import JobCancelledError, JobNotFoundError, StoreUnavailableError
 from tests.contract.job_values import assert_counted, made, new_job, result
 from tests.contract.session_values import NOON, TABLE, SetClock, dynamodb_client
-from tests.dynamodb_requests import (
-    SentRequests,
-    before_next,
-    lose_answer,
-    lose_request,
-)
+from tests.dynamodb_requests import SentRequests, before_next, lose_answer, lose_request
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,7 +37,7 @@ def test_results_and_counts_are_one_conditioned_transaction(client: "DynamoDBCli
     """A keep reads the head, and sends one transaction: the counts if the job is open, each result if there is none."""
     job = made(store)
     sent = SentRequests(client)
-    store.keep(job.id, [result(5, done=2), result(17, done=1, failed=3)])
+    store.keep(job, [result(5, done=2), result(17, done=1, failed=3)])
     [(read, _), (operation, body)] = sent
     assert (read, operation) == ("GetItem", "TransactWriteItems")
     head, *puts = body["TransactItems"]
@@ -65,7 +60,7 @@ def test_transactions_are_within_their_limits(
     """Results go in transactions of at most 100 writes, the head's among them, and 1 MB, few as they may be."""
     job = made(store)
     sent = SentRequests(client)
-    store.keep(job.id, [TaskResult(index, "x" * size) for index in range(results)])
+    store.keep(job, [TaskResult(index, "x" * size) for index in range(results)])
     assert [len(body["TransactItems"]) for body in sent.of("TransactWriteItems")] == parts
 
 
@@ -73,7 +68,7 @@ def test_every_item_expires_with_its_job(client: "DynamoDBClient", store: Dynamo
     """The head, the tasks and the results of a job carry its expiry, and keys no text."""
     job = made(store, tasks=2)
     store.add_tasks(job.id, {2: "task 2"})
-    store.keep(job.id, [result(0)])
+    store.keep(job, [result(0)])
     items = client.scan(TableName=TABLE)["Items"]
     assert [item["expires_at_epoch_s"]["N"] for item in items] == [str(job.expires_at_epoch_s)] * 5
     assert {item["pk"]["S"] for item in items} == {f"JOB#{job.id}"}
@@ -83,7 +78,7 @@ def test_every_item_expires_with_its_job(client: "DynamoDBClient", store: Dynamo
 def test_reads_are_consistent_and_small(client: "DynamoDBClient", store: DynamoDbJobStore) -> None:
     """Every read asks for what was last written, and for no more than is wanted."""
     job = made(store)
-    store.keep(job.id, [result(0)])
+    store.keep(job, [result(0)])
     sent = SentRequests(client)
     store.load(job.id)
     store.tasks(job.id, [0])
@@ -98,6 +93,8 @@ def test_reads_are_consistent_and_small(client: "DynamoDBClient", store: DynamoD
         "GetItem",
         "BatchGetItem",
         "GetItem",
+        "Query",
+        "GetItem",
         *["Query"] * 2,
     ]
     assert all(body["ConsistentRead"] for _, body in reads)
@@ -109,9 +106,11 @@ def test_reads_are_consistent_and_small(client: "DynamoDBClient", store: DynamoD
         "pk, sk, given_up",
         None,
         None,
+        None,
+        "pk, sk",
         "pk, sk",
     ]
-    assert [body.get("Limit") for operation, body in reads if operation == "Query"] == [7, None]
+    assert [body.get("Limit") for operation, body in reads if operation == "Query"] == [7, None, None]
 
 
 def test_tasks_come_before_the_head(client: "DynamoDBClient", store: DynamoDbJobStore) -> None:
@@ -153,10 +152,10 @@ def test_overlapping_keeps_count_once(client: "DynamoDBClient", store: DynamoDbJ
     """A worker that meets another one's results, between its read and its transaction, keeps and counts only the rest."""
     job = made(store, total=4)
     before_next(
-        monkeypatch, client, "transact_write_items", lambda: store.keep(job.id, [result(1, "other"), result(2, "other", done=9)])
+        monkeypatch, client, "transact_write_items", lambda: store.keep(job, [result(1, "other"), result(2, "other", done=9)])
     )
     sent = SentRequests(client)
-    store.keep(job.id, [result(0), result(1), result(2), result(3, failed=5)])
+    store.keep(job, [result(0), result(1), result(2), result(3, failed=5)])
     assert_counted(store, job, [result(0), result(1, "other"), result(2, "other", done=9), result(3, failed=5)])
     transactions = [len(body["TransactItems"]) for body in sent.of("TransactWriteItems")]
     assert transactions == [3, 5, 3]
@@ -170,8 +169,8 @@ def test_keep_whose_answer_was_lost_counts_once(
     with monkeypatch.context() as patched:
         lose_answer(patched, client, "transact_write_items")
         with pytest.raises(StoreUnavailableError):
-            store.keep(job.id, [result(0), result(1)])
-    store.keep(job.id, [result(0, "again"), result(1, "again"), result(2)])
+            store.keep(job, [result(0), result(1)])
+    store.keep(job, [result(0, "again"), result(1, "again"), result(2)])
     assert_counted(store, job, [result(0), result(1), result(2)])
 
 
@@ -196,26 +195,10 @@ def test_job_that_closes_meanwhile_keeps_nothing(
     job = made(store)
     before_next(monkeypatch, client, "transact_write_items", lambda: close(store, job.id))
     with pytest.raises(error):
-        store.keep(job.id, [result(0)])
+        store.keep(job, [result(0)])
     left = client.scan(TableName=TABLE)["Items"]
     assert not any(item["sk"]["S"].startswith("RESULT") for item in left)
     assert sum(int(item.get("counted", {"N": "0"})["N"]) for item in left) == 0
-
-
-def test_the_next_forget_finishes_one_that_failed_half_way(
-    client: "DynamoDBClient", store: DynamoDbJobStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The job is gone at once, and the next forget, which says so, removes what is left."""
-    job = made(store, tasks=3)
-    store.keep(job.id, [result(0)])
-    with monkeypatch.context() as patched:
-        lose_request(patched, client, "batch_write_item")
-        with pytest.raises(StoreUnavailableError):
-            store.forget(job.id)
-    assert client.scan(TableName=TABLE)["Count"] == 4
-    with pytest.raises(JobNotFoundError):
-        store.forget(job.id)
-    assert client.scan(TableName=TABLE)["Count"] == 0
 
 
 def test_only_the_dynamodb_store_imports_boto3() -> None:

@@ -64,7 +64,7 @@ def test_conflicts_are_repeated(stubber: Stubber, stubbed_store: DynamoDbJobStor
     for _ in range(ATTEMPTS - 1):
         cancel(stubber, CONFLICT, NO_REASON)
     stubber.add_response("transact_write_items", {})
-    stubbed_store.keep(job.id, [result(0), result(1)])
+    stubbed_store.keep(job, [result(0), result(1)])
 
 
 def test_endless_conflict_ends(stubber: Stubber, stubbed_store: DynamoDbJobStore) -> None:
@@ -73,7 +73,7 @@ def test_endless_conflict_ends(stubber: Stubber, stubbed_store: DynamoDbJobStore
     for _ in range(ATTEMPTS):
         cancel(stubber, CONFLICT, NO_REASON)
     with pytest.raises(StoreUnavailableError):
-        stubbed_store.keep(job.id, [result(0)])
+        stubbed_store.keep(job, [result(0)])
 
 
 @pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded"])
@@ -82,7 +82,7 @@ def test_throttled_transaction_is_unavailable(stubber: Stubber, stubbed_store: D
     job = give_head(stubber)
     cancel(stubber, NO_REASON, {"Code": code})
     with pytest.raises(StoreUnavailableError):
-        stubbed_store.keep(job.id, [result(0)])
+        stubbed_store.keep(job, [result(0)])
 
 
 def test_unprocessed_keys_are_read_again(stubber: Stubber, stubbed_store: DynamoDbJobStore) -> None:
@@ -114,16 +114,16 @@ def test_unreachable_service() -> None:
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
         config = Config(connect_timeout=0.2, read_timeout=0.2, retries={"total_max_attempts": 1})
         client = local_session().client("dynamodb", endpoint_url=endpoint, config=config)
-        store = DynamoDbJobStore(TABLE, clock=SetClock(), client=client)
+        store, job = DynamoDbJobStore(TABLE, clock=SetClock(), client=client), new_job()
         for use in (
             lambda: store.create(new_job()),
             lambda: store.load("x"),
             lambda: store.add_tasks("x", {0: "task"}),
-            lambda: store.begin("x", total=1),
+            lambda: store.begin(job, total=1),
             lambda: store.tasks("x", [0]),
-            lambda: store.keep("x", [result(0)]),
+            lambda: store.keep(job, [result(0)]),
             lambda: store.kept("x", [0]),
-            lambda: store.begin_alone("x", 0),
+            lambda: store.begin_alone(job, 0),
             lambda: store.results("x", limit=1),
             lambda: store.cancel("x"),
             lambda: store.forget("x"),

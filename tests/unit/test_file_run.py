@@ -1,6 +1,8 @@
 """The run over a local file, in this process: what it gives, what it goes on with, what it refuses."""
 
 import json
+import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ from handler.api.contracts.precision import PrecisionBody
 from handler.jobs import file_run
 from handler.jobs.answering import answer_all
 from handler.jobs.file_run import FileRun, numbered_lines
-from handler.jobs.partial_file import RunRefusedError
+from handler.jobs.partial_file import RunKey, RunRefusedError, partial_file
 from handler.jobs.reading import read_requests
 from handler.jobs.result import RequestResult
+from handler.jobs.run_progress import RunProgress
 from handler.models import catalog_of
 from handler.settings import Settings
+from handler.wheel.errors import MalformedLineError
 from tests.api_client import make_settings
 from tests.baked_models import make_baked_model
 
@@ -207,20 +211,27 @@ def test_bad_lines_have_results_that_say_why(tmp_path: Path, settings: Settings)
         ("missing", "out", "does not exist"),
         ("folder", "out", "is no file"),
         ("blank", "out", "no requests"),
-        ("good", "folder", "is a folder"),
+        ("good", "folder", "no regular file"),
+        ("good", "pipe", "no regular file"),
+        ("good", "link", "no regular file"),
+        ("good", "/dev/null", "no regular file"),
         ("good", "missing/out", "no folder"),
         ("good", "good", "its own requests"),
         ("good", "foreign", "foreign.partial cannot be read"),
     ],
 )
 def test_what_cannot_be_run_is_refused(tmp_path: Path, settings: Settings, source: str, out: str, told: str) -> None:
-    """At once, and nothing is made or changed."""
+    """At once, also where results are to be replaced, and nothing is made or changed."""
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
     contents = {"blank": "\n \n", "good": json.dumps(WHEEL), "foreign.partial": "{}\nnot ours\n"}
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
+    before = sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir())
     with pytest.raises(RunRefusedError, match=told):
-        run_to(tmp_path / out, tmp_path / source, settings)
+        run_to(tmp_path / out, tmp_path / source, settings, restart=out != "foreign")
+    assert sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir()) == before
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == contents
 
 
@@ -237,3 +248,49 @@ def test_requests_that_change_meanwhile_are_noticed(
     with pytest.raises(RunRefusedError, match="has changed"):
         run_to(tmp_path / "out", source, settings)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_named(tmp_path: Path, source: Path, settings: Settings) -> None:
+    """What cannot be written says which file it was to go to, and the run goes on from there when there is room."""
+    out = tmp_path / "out"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            run_to(out, source, settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.filename == f"{out}.partial"
+    assert run_to(out, source, settings) == run_to(tmp_path / "undisturbed", source, settings)
+
+
+def test_the_summary_counts_failures_by_their_codes(tmp_path: Path, settings: Settings) -> None:
+    """The most frequent first, those of an earlier run among them; without failures there are no codes."""
+    source = tmp_path / "prompts.jsonl"
+    source.write_text('[\n{"prompt": " "}\n]\n' + json.dumps(WHEEL))
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            run_to(tmp_path / "out", source, settings)
+    run = FileRun(source=source, out=tmp_path / "out", quiet=True)
+    assert "4 requests (4 of them earlier), 3 failed (malformed_json 2, blank_prompt 1), in " in run.run(settings).summary()
+    source.write_text(json.dumps(WHEEL))
+    assert "1 requests, 0 failed, in " in FileRun(source=source, out=tmp_path / "two", quiet=True).run(settings).summary()
+
+
+@pytest.mark.parametrize(("quiet", "line_every_s", "lines"), [(False, 0.0, 2), (False, 1e9, 0), (True, 0.0, 0)])
+def test_without_a_terminal_there_are_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool, line_every_s: float, lines: int
+) -> None:
+    """One as soon as the last, or the start, is long enough ago: requests done of all, and failed; none with --quiet."""
+    key = RunKey(input_sha256="", model="", manifest_sha256="", engine="", prompt_characters=1, seed=SEED)
+    with (
+        partial_file(tmp_path / "out", key, restart=False) as partial,
+        RunProgress(9, partial, quiet=quiet, line_every_s=line_every_s) as progress,
+    ):
+        for number in range(2):
+            results = [RequestResult.failed(number, MalformedLineError())]
+            partial.append(results)
+            progress.count(results)
+    written = ["1 of 9 requests, 1 failed", "2 of 9 requests, 2 failed"]
+    assert capsys.readouterr().err.splitlines() == written[:lines]

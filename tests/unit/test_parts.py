@@ -16,7 +16,7 @@ from handler.jobs.job import Job
 from handler.jobs.parts import NoObjects, ObjectStore, Part, Parts, divide
 from handler.jobs.reading import read_requests
 from handler.settings import Settings
-from handler.wheel.errors import SourceNotFoundError, SourceTooLargeError
+from handler.wheel.errors import FilesNotTakenError, SourceNotFoundError, SourceTooLargeError
 from model_layer.catalog import ModelCatalog
 from tests.api_client import tiny_model_folder
 from tests.contract.job_values import new_job
@@ -125,7 +125,7 @@ def test_task_is_compact_json() -> None:
     parts, job, objects = made(b"\n\n" + WHEEL + b"\n \n" + WHEEL)
     tasks, _ = parts.divided(job)
     assert tasks == {0: '{"first":0,"count":2,"start":2,"stop":41}'}
-    assert objects.files[f"{OUTPUT}{job.id}/parts.jsonl"] == b'{"file":"part-000000.jsonl","first":0,"count":2}\n'
+    assert objects.files[f"{job.folder}parts.jsonl"] == b'{"file":"part-000000.jsonl","first":0,"count":2}\n'
     assert Part.of(tasks[0]) == Part(first=0, count=2, start=2, stop=41)
 
 
@@ -211,11 +211,12 @@ def test_changed_source_is_not_found() -> None:
 
 
 def test_results_are_written_once_for_each_job() -> None:
-    """The first results of a part stay; another job with the same output has files of its own."""
+    """The first results of a part stay; another job with the same output, also one of the same id, has files of its own."""
     parts, job, objects = made(WHEEL)
-    other = replace(job, id=new_job().id)
+    other = replace(job, seed="another")
     bodies = [parts.write(job, 17, "a\nb"), parts.write(job, 17, "c"), parts.write(other, 17, "d")]
-    names = [f"{OUTPUT}{one.id}/part-000017.jsonl" for one in (job, job, other)]
+    names = [f"{one.folder}part-000017.jsonl" for one in (job, job, other)]
+    assert all(name.startswith(OUTPUT) for name in names)
     assert bodies == [f'{{"file":"{name}"}}' for name in names]
     assert [objects.files[name] for name in names] == [b"a\nb\n", b"a\nb\n", b"d\n"]
 
@@ -228,7 +229,7 @@ def test_manifest_is_written_when_all_is_done() -> None:
     assert list(objects.files) == [SOURCE]
     for _ in range(2):
         parts.finish_if_complete(replace(job, total=3, done=2, failed=1))
-    manifest = json.loads(objects.files[f"{OUTPUT}{job.id}/manifest.json"])
+    manifest = json.loads(objects.files[f"{job.folder}manifest.json"])
     counts = {"requests": 3, "done": 2, "failed": 1}
     assert manifest == {"job_id": job.id, "model": job.model_name, **counts, "parts": "parts.jsonl"}
 
@@ -243,5 +244,5 @@ def test_server_without_a_place_refuses_all() -> None:
         lambda: objects.read(SOURCE, "1", start=0, stop=1),
         lambda: objects.write_once(f"{OUTPUT}a", b""),
     ):
-        with pytest.raises(SourceNotFoundError):
+        with pytest.raises(FilesNotTakenError):
             use()

@@ -53,12 +53,30 @@ def test_other_variables_are_ignored() -> None:
         {"CORS_ORIGINS": "*"},
         {"BASE_PATH": "prod/"},
         {"LOG_LEVEL": "LOUD"},
+        {"JOBS_LOCATION": "bucket"},
+        {"JOBS_LOCATION": "s3://bucket"},
+        {"JOBS_LOCATION": "s3://bucket/folder"},
+        {"JOBS_LOCATION": "s3://bucket//"},
+        {"JOBS_LOCATION": "s3://bucket/\n"},
     ],
 )
 def test_a_wrong_value_is_refused(environment: dict[str, str]) -> None:
     """A setting outside its bounds stops the start, an open CORS policy too."""
     with pytest.raises(ValidationError):
         Settings.from_environment(environment)
+
+
+@pytest.mark.parametrize("location", ["s3://bucket/", "s3://bucket/folder/", "s3://my.bucket-2/a/B_c/"])
+def test_a_place_for_files_is_a_folder(location: str) -> None:
+    """Of a bucket, or the whole bucket."""
+    assert Settings.from_environment({"JOBS_LOCATION": location}).jobs_location == location
+
+
+def test_a_wrong_place_for_files_is_told_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the words of whoever sets it."""
+    monkeypatch.setenv("JOBS_LOCATION", "s3://bucket/folder")
+    with pytest.raises(SystemExit, match=r"JOBS_LOCATION: wanted: s3://bucket/ or s3://bucket/folder/$"):
+        Settings.or_exit()
 
 
 @pytest.mark.parametrize(("memory", "threads"), [("128", 1), ("1769", 1), ("3008", 1), ("3538", 2), ("10240", 5)])

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/tasks"
 HELD = [Delivery(Message(JOB_ID, index), 1, f"receipt {index}") for index in range(3)]
 ONE_ATTEMPT: dict[str, Any] = {"connect_timeout": 0.2, "read_timeout": 0.2, "retries": {"total_max_attempts": 1}}
-Method = Literal["extend", "finish", "release"]
+Method = Literal["extend", "finish", "release", "put_back"]
 OPERATIONS: dict[Method, str] = {
     "extend": "change_message_visibility_batch",
     "finish": "delete_message_batch",
     "release": "change_message_visibility_batch",
+    "put_back": "change_message_visibility_batch",
 }
 
 
@@ -72,7 +73,8 @@ def done(ids: Sequence[str] = (), **failed: Any) -> Any:
 
 def sent(*numbers: int) -> dict[str, Any]:
     """The request that sends these of the messages."""
-    entries = [{"Id": str(number), "MessageBody": message_text(messages(number + 1)[number])} for number in numbers]
+    bodies = {number: message_text(Message(JOB_ID, number)) for number in numbers}
+    entries = [{"Id": str(number), "MessageBody": body, "MessageGroupId": JOB_ID} for number, body in bodies.items()]
     return {"QueueUrl": URL, "Entries": entries}
 
 
@@ -141,6 +143,18 @@ def test_messages_are_sent_ten_a_request(stubber: Stubber, queue: SqsJobQueue) -
     queue.send(messages(23))
 
 
+def test_each_job_is_a_group(stubber: Stubber, queue: SqsJobQueue) -> None:
+    """Messages carry the id of their job as their group, by which SQS keeps a large job from holding up small ones."""
+    other = "0c5e2b9d-9d3b-4f10-8a77-6f1c2a344411"
+    sent_messages = [Message(JOB_ID, None), Message(other, 0)]
+    entries = [
+        {"Id": str(number), "MessageBody": message_text(message), "MessageGroupId": message.job_id}
+        for number, message in enumerate(sent_messages)
+    ]
+    stubber.add_response("send_message_batch", answer("01"), {"QueueUrl": URL, "Entries": entries})
+    queue.send(sent_messages)
+
+
 def test_what_sqs_failed_to_take_is_sent_again(stubber: Stubber, queue: SqsJobQueue, no_pauses: list[float]) -> None:
     """Of a batch only what failed is repeated, after a pause each time."""
     stubber.add_response("send_message_batch", answer("02", failed="13"), sent(0, 1, 2, 3))
@@ -196,7 +210,9 @@ def test_receipts_that_sqs_failed_at_are_sent_again(stubber: Stubber, queue: Sqs
 def entry(method: Method, number: int) -> dict[str, Any]:
     """What is asked for one receipt."""
     receipt = {"Id": str(number), "ReceiptHandle": f"receipt {number}"}
-    return receipt | {"extend": {"VisibilityTimeout": 90}, "finish": {}, "release": {"VisibilityTimeout": 0}}[method]
+    visible_at_once = {"VisibilityTimeout": 0}
+    asked = {"extend": {"VisibilityTimeout": 90}, "finish": {}, "release": visible_at_once, "put_back": visible_at_once}
+    return receipt | asked[method]
 
 
 def test_receives_go_on_until_enough_came(stubber: Stubber, queue: SqsJobQueue) -> None:
@@ -259,6 +275,6 @@ def test_a_service_that_does_not_answer(listens: bool) -> None:
         if listens:
             server.listen()
         queue = local_queue(server)
-        for use in (*uses(queue).values(), lambda: queue.release(HELD)):
+        for use in (*uses(queue).values(), lambda: queue.release(HELD), lambda: queue.put_back(HELD)):
             with pytest.raises(StoreUnavailableError):
                 use()

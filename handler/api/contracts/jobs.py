@@ -1,19 +1,31 @@
 """Jobs on the wire: hand in, look up, cancel, forget."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from handler.api.contracts.settings import ClosedBody
 from handler.jobs.job import Job, State
 from handler.jobs.request import JobRequest
 from handler.jobs.result import RequestResult
 
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LONGEST_S3_NAME = 1100  # a key has up to 1,024 bytes, a bucket's name 63
 
 S3File = Annotated[str, Field(pattern=r"^s3://[a-z0-9.-]{3,63}/.*[^/]$", max_length=LONGEST_S3_NAME)]
 S3Folder = Annotated[str, Field(pattern=r"^s3://[a-z0-9.-]{3,63}/(.*/)?$", max_length=LONGEST_S3_NAME)]
+
+
+def _one_line(name: str) -> str:
+    if CONTROL_CHARACTERS.search(name):
+        raise PydanticCustomError("name", "a name has no control characters")
+    return name
+
+
+JobName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 
 
 class CreateJobRequest(ClosedBody):
@@ -43,10 +55,10 @@ class CreateJobRequest(ClosedBody):
     input: S3File | None = Field(default=None, description="one request a line, as JSON", examples=["s3://bucket/prompts.jsonl"])
     output: S3Folder | None = Field(
         default=None,
-        description="a folder; the results will lie in one below it, of the job's id",
+        description="a folder; the answer's `folder`, below it, is where the results will lie",
         examples=["s3://bucket/results/"],
     )
-    name: str | None = Field(default=None, min_length=1, max_length=100, description="for people")
+    name: JobName | None = Field(default=None, description="for people")
     model_name: str | None = Field(default=None, description="a name of /api/models; the default model without it")
 
     @model_validator(mode="after")
@@ -77,9 +89,8 @@ class JobHead(BaseModel):
     created_at: datetime
     expires_at: datetime = Field(description="from then on the job, its prompts and its results are gone")
     input: str | None = Field(default=None, description="where the requests lie, if in S3")
-    output: str | None = Field(
-        default=None, description="the folder for the results, if they go to S3: they lie below it, in one of the job's id"
-    )
+    output: str | None = Field(default=None, description="the folder for the results, as it was given, if they go to S3")
+    folder: str | None = Field(default=None, description="the job's own folder below `output`, in which its results lie")
 
 
 class JobView(JobHead):
@@ -90,7 +101,7 @@ class JobView(JobHead):
     """
 
     next_after: int | None = Field(description="the `after` of the next page; null when nothing lies beyond this one now")
-    results: list[RequestResult] = Field(description="empty for a job of a file in S3: its results lie in `output`")
+    results: list[RequestResult] = Field(description="empty for a job of a file in S3: its results lie in `folder`")
 
 
 class JobForgotten(BaseModel):
@@ -102,7 +113,7 @@ class JobForgotten(BaseModel):
 
 def head_fields(job: Job) -> dict[str, object]:
     """The fields of JobHead."""
-    places = {} if job.source is None else {"input": job.source, "output": job.output}
+    places = {} if job.source is None else {"input": job.source, "output": job.output, "folder": job.folder}
     return {
         "job_id": job.id,
         "name": job.name,

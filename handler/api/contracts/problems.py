@@ -16,7 +16,7 @@ class ErrorBody(BaseModel):
     detail: str
     code: str
     errors: list[FieldProblem] | None = Field(
-        default=None, description="the first 20 fields that do not fit, with code validation_error"
+        default=None, description="the first 20 fields that do not fit, with codes validation_error and request_refused"
     )
     current_version: int | None = Field(default=None, description="the session's version, with code version_conflict")
     correlation_id: str | None = Field(default=None, description="what to quote to the operator, with code internal_error")

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from handler.api.contracts.precision import PrecisionBody
 from handler.api.contracts.sessions import SessionHead
@@ -12,13 +13,19 @@ from handler.api.contracts.turns import DrawBody, TurnBody
 from handler.api.contracts.wheels import OtherBody, SliceBody, WheelBody
 from handler.wheel.session import Category
 
+LONGEST_SEED = 100
 
-def _as_text(seed: object) -> object:
+
+def _seed_text(seed: object) -> str:
     # A seed is hashed as text, so 7 and "7" are one seed. bool is an int to Python, not to JSON.
-    return str(seed) if isinstance(seed, int) and not isinstance(seed, bool) else seed
+    text = str(seed) if isinstance(seed, int) and not isinstance(seed, bool) else seed
+    if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_SEED:
+        raise PydanticCustomError("seed", "a seed is a text of 1 to 100 characters, or an integer with no more digits")
+    return text
 
 
-Seed = Annotated[StrictStr, BeforeValidator(_as_text, json_schema_input_type=str | int), Field(min_length=1, max_length=100)]
+SentSeed = Annotated[str, Field(min_length=1, max_length=LONGEST_SEED)] | int
+Seed = Annotated[str, BeforeValidator(_seed_text, json_schema_input_type=SentSeed)]
 
 
 class SpinRequest(SettingsRequest):

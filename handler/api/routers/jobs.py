@@ -7,7 +7,7 @@ from starlette.responses import Response, StreamingResponse
 
 from handler.api.answers import json_response
 from handler.api.contracts.jobs import CreateJobRequest, JobForgotten, JobHead, JobView
-from handler.api.documents import WRONG_BODY, answers, failures
+from handler.api.documents import WRONG_BODY, answers, failures, text_header
 from handler.api.job_answers import accepted, forgotten, head_of, view_of
 from handler.api.job_files import MEDIA_TYPES, Form, ResultFile
 from handler.api.job_pages import Page, Piece, page_of, stored_results
@@ -16,6 +16,7 @@ from handler.api.problems import WRONG_REQUEST
 from handler.api.requests import App, BeginConditions, JobId, RootPath
 from handler.jobs.job import Job
 from handler.wheel.errors import (
+    FilesNotTakenError,
     IdempotencyKeyReusedError,
     JobNotFoundError,
     RefusedRequestError,
@@ -32,22 +33,38 @@ router = APIRouter(tags=["jobs"])
 MOST_RESULTS = 1000  # of a page
 LAST_INDEX = 999_999
 FAILURES = (JobNotFoundError, StoreUnavailableError, WRONG_REQUEST)
-SUBMIT_FAILURES = (RefusedRequestError, TooManyJobRequestsError, SourceNotFoundError, IdempotencyKeyReusedError)
+FILE_FAILURES = (FilesNotTakenError, SourceNotFoundError)
+SUBMIT_FAILURES = (RefusedRequestError, TooManyJobRequestsError, *FILE_FAILURES, IdempotencyKeyReusedError)
 MODEL_FAILURES = (ModelNotFoundError, ModelNotLoadableError)
+LOCATION = text_header("where the job is")
+LINK = text_header('where the file goes on, with rel="next"; left out when this is all of it')
 FILES = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
 
 After = Annotated[int, Query(ge=-1, le=LAST_INDEX, description="only results beyond this index")]
 Limit = Annotated[int, Query(ge=0, le=MOST_RESULTS, description="results at most; a page of about 1 MB is full before")]
+ResultForm = Annotated[Form, Query(alias="format", description="jsonl: a result a line; csv: a row a slice or token")]
 Forget = Annotated[bool, Query(description="remove the job, its prompts and its results at once")]
 
 
 @router.post(
     "/api/jobs",
     status_code=202,
-    responses=answers(JobHead, *SUBMIT_FAILURES, *MODEL_FAILURES, StoreUnavailableError, *WRONG_BODY, status=202),
+    responses=answers(
+        JobHead,
+        *SUBMIT_FAILURES,
+        *MODEL_FAILURES,
+        StoreUnavailableError,
+        *WRONG_BODY,
+        status=202,
+        description="The job is accepted.",
+        headers={"Location": LOCATION},
+    ),
 )
 def create_job(body: CreateJobRequest, application: App, write: BeginConditions, root_path: RootPath) -> Response:
-    """Hand in requests to be done together. Location names the job."""
+    """Hand in requests to be done together. All are checked first: if one cannot be run, there is no job.
+
+    Location names the job. A key that was used for a job that is forgotten by now makes a new one.
+    """
     job = _submitted(body, application, write)
     response = json_response(accepted(job), 202)
     response.headers["Location"] = f"{root_path}/api/jobs/{job.id}"
@@ -64,13 +81,13 @@ def get_job(job_id: JobId, application: App, after: After = -1, limit: Limit = 1
 @router.get(
     "/api/jobs/{job_id}/results",
     response_class=Response,
-    responses={200: {"content": FILES}, **failures(*FAILURES, ResultsElsewhereError)},
+    responses={200: {"content": FILES, "headers": {"Link": LINK}}, **failures(*FAILURES, ResultsElsewhereError)},
 )
 def get_results(
     job_id: JobId,
     application: App,
     root_path: RootPath,
-    form: Annotated[Form, Query(alias="format")] = "jsonl",
+    form: ResultForm = "jsonl",
     after: After = -1,
 ) -> Response:
     """The results that there are, by index, as a file: one a line, or as a table of slices and tokens.
