@@ -16,7 +16,7 @@ from model_layer.language_model import LanguageModel
 
 MOST_NEW_TOKENS = 512
 MOST_COMPLETIONS = 16
-MOST_TOKENS = 1024  # of all completions of a request: ten such requests fit one invocation, and a result fits an item of 400 KB
+MOST_TOKENS = 1024  # of all completions of a request: ten such requests fit one invocation, and all but odd texts one item
 
 
 class JobRequest(ClosedBody):

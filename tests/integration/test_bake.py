@@ -185,7 +185,9 @@ def test_identical_bake_is_left_alone(source: Path, tmp_path: Path) -> None:
     assert bake_again("--dtype", "float32") != first
     assert Manifest.read(target).dtype == "float32"
     weights = target / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    damaged = weights.read_bytes()[:-4] + b"\0\0\0\1"
+    weights.unlink()  # a new file: the old one may still be mapped
+    weights.write_bytes(damaged)
     bake_again("--dtype", "float32")
 
 
