@@ -1,8 +1,6 @@
 """What every job store promises, on SQLite and on DynamoDB alike."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,29 +9,9 @@ from hypothesis import strategies as st
 from handler.jobs.job import Job, JobExistsError, JobStore, TaskResult
 from handler.wheel.errors import JobCancelledError, JobNotFoundError
 from tests.contract import job_values as values
-from tests.contract.job_values import OpenedStore, all_results, assert_counted, made, result
-from tests.contract.session_values import SetClock
+from tests.contract.job_values import all_results, assert_counted, made, result
 
 one_store_for_all_examples = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    """A clock at noon."""
-    return SetClock()
-
-
-@pytest.fixture(params=values.JOB_STORES)
-def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> Iterator[OpenedStore]:
-    """An empty store of each kind, with a look into it."""
-    with request.param(tmp_path, clock) as store:
-        yield store
-
-
-@pytest.fixture
-def store(opened: OpenedStore) -> JobStore:
-    """An empty store of each kind."""
-    return opened.store
 
 
 @one_store_for_all_examples

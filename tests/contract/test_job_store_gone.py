@@ -1,35 +1,14 @@
 """What every job store makes of jobs that are gone, and of another job under the id of one that is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from handler.jobs.job import Job, JobStore
 from handler.wheel.errors import JobNotFoundError
-from tests.contract import job_values as values
 from tests.contract.job_values import LIFETIME_S, OpenedStore, assert_counted, made, new_job, result
 from tests.contract.session_values import NOON, SetClock
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    """A clock at noon."""
-    return SetClock()
-
-
-@pytest.fixture(params=values.JOB_STORES)
-def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> Iterator[OpenedStore]:
-    """An empty store of each kind, with a look into it."""
-    with request.param(tmp_path, clock) as store:
-        yield store
-
-
-@pytest.fixture
-def store(opened: OpenedStore) -> JobStore:
-    """An empty store of each kind."""
-    return opened.store
 
 
 def test_unknown_job_is_not_found(store: JobStore) -> None:

@@ -1,6 +1,5 @@
 """What the DynamoDB store sends, and what it makes of the errors that come back."""
 
-import json
 import socket
 import subprocess
 import sys
@@ -30,23 +29,11 @@ from tests.contract.session_values import (
     new_session,
     new_turn,
 )
+from tests.dynamodb_requests import CONFLICT, NO_REASON, SentRequests, cancel
 from tests.tiny_sessions import OneModel
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-NO_REASON = {"Code": "None"}
-CONFLICT = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
-
-
-class SentRequests(list[tuple[str, dict[str, Any]]]):
-    """The operations and bodies of the requests that a client sends from now on."""
-
-    def __init__(self, client: "DynamoDBClient") -> None:
-        client.meta.events.register("before-call.dynamodb", self._note)
-
-    def _note(self, model: Any, params: dict[str, Any], **_: object) -> None:
-        self.append((model.name, json.loads(params["body"])))
 
 
 @pytest.fixture
@@ -79,16 +66,6 @@ def stubber(silent_client: "DynamoDBClient") -> Iterator[Stubber]:
 def stubbed_store(silent_client: "DynamoDBClient") -> DynamoDbSessionStore:
     """A store on that client."""
     return DynamoDbSessionStore(TABLE, clock=SetClock(), client=silent_client)
-
-
-def cancel(stubber: Stubber, *reasons: dict[str, Any]) -> None:
-    """Let the next transaction be cancelled for these reasons."""
-    stubber.add_client_error(
-        "transact_write_items",
-        service_error_code="TransactionCanceledException",
-        http_status_code=400,
-        modeled_fields={"CancellationReasons": list(reasons)},
-    )
 
 
 def commit_one_turn(store: SessionStore) -> None:
