@@ -56,8 +56,10 @@ def rank_order(p: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def first_ranks(p: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     """`rank_order(p)[:count]`; of a few ranks in a tenth of the time, as only they are put in order."""
-    first = np.flatnonzero(_first(p, count))
-    return first[rank_order(p[first])]
+    floor = _floor(p, count)
+    candidates = np.flatnonzero(p >= floor if floor > 0 else p > 0)
+    first = candidates[_falling(p[candidates])[:count]]
+    return np.append(first, np.flatnonzero(p == 0)[: count - first.size]) if first.size < count else first
 
 
 def draw_rank(cumulative: NDArray[np.float64], u: ArrayLike) -> NDArray[np.intp]:

@@ -139,7 +139,7 @@ def _ranked(
     p = probabilities(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
     model_p = p if settings.keep_the_model_as_it_is else probabilities(logits)
     head = first_ranks(p, HEAD)
-    possible = int(np.count_nonzero(p))
+    possible = int(np.count_nonzero(p > 0))
     named = min(int(np.count_nonzero(p[head[:possible]] >= settings.threshold)), max_slices)
     return RankedDistribution(p, model_p, head, _head_sums(p, head, named, possible), token_bytes), named, possible
 
@@ -150,7 +150,9 @@ def _head_sums(p: NDArray[np.float64], head: NDArray[np.intp], named: int, possi
     So the error of summing falls on the likeliest token, and every end is right to the 53 bits of u. What is counted in Other
     can be drawn from Other: of a tail too light for 53 bits, its likeliest token gets the last representable arc.
     """
-    sums = 1 - np.cumsum([_mass_without(p, head), *p[head[:0:-1]]])[::-1]
+    after = np.empty(head.size)  # what comes after the last rank of the head, and before that its ranks, from the least on
+    after[0], after[1:] = _mass_without(p, head), p[head[:0:-1]]
+    sums = 1 - np.cumsum(after)[::-1]
     if 0 < named < possible and sums[named - 1] >= LARGEST_U:
         np.minimum(sums[:named], LARGEST_U, out=sums[:named])
         sums[named:] = 1.0
