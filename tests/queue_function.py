@@ -27,8 +27,8 @@ def started_function(data_folder: Path, monkeypatch: pytest.MonkeyPatch, **varia
 
 
 def submit(application: Application, prompts: Sequence[str], *, new: int = 5) -> Job:
-    """A job of a completion for each prompt."""
-    requests = [JobRequest(prompt=prompt, max_new_tokens=new) for prompt in prompts]
+    """A job of a completion for each prompt, by fixed seeds: none must end by chance before its length."""
+    requests = [JobRequest(prompt=prompt, max_new_tokens=new, seed=f"fixed {index}") for index, prompt in enumerate(prompts)]
     return application.desk.submit(requests, model_name=None, name=None, write=Write())
 
 
