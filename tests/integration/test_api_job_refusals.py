@@ -1,6 +1,5 @@
 """No job is made of what cannot be done, and no refusal repeats it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,6 @@ from tests.job_client import WHEEL, delivered, done, hand_in, look
 MARKER = "zebra-in-the-input"
 JSON = {"Content-Type": "application/json"}
 OUTPUT = "s3://school/results/"
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
-    """One application for the tests of this module."""
-    return make_application(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def client(application: Application) -> Iterator[TestClient]:
-    """A client of it."""
-    with client_of(application) as client:
-        yield client
 
 
 def one(**fields: Any) -> dict[str, Any]:

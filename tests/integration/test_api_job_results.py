@@ -5,7 +5,6 @@ import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -24,19 +23,6 @@ from tests.job_client import COMPLETION, WHEEL, delivered, done, give_up, hand_i
 
 FORMULA = "=HYPERLINK(1)"
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
-    """One application for the tests of this module; each test has its own jobs."""
-    return make_application(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def client(application: Application) -> Iterator[TestClient]:
-    """A client of it."""
-    with client_of(application) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Jobs over HTTP: handed in once, done as single calls would be, counted, cancelled, forgotten."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -16,19 +15,6 @@ from tests.memory_objects import LOCATION, MemoryObjects
 
 KEY = {"Idempotency-Key": "a-key-no-one-else-has"}
 SECRET = "zebra in the prompt"
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
-    """One application for the tests of this module; each test has its own jobs."""
-    return make_application(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def client(application: Application) -> Iterator[TestClient]:
-    """A client of it."""
-    with client_of(application) as client:
-        yield client
 
 
 @pytest.fixture
