@@ -79,7 +79,10 @@ class Settings(BaseModel):
     )
     cors_origins: Origins = Field(default=(), description="other sites whose pages may call the API; none by default")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    warm_up_alias: str = Field(default="live", pattern=r"^[A-Za-z0-9_-]+$", description="the alias whose environments are warmed")
+    aws_lambda_function_name: str | None = Field(default=None, description="set by Lambda")
     aws_lambda_function_memory_size: int | None = Field(default=None, ge=128, description="set by Lambda, in MB")
+    new_version: str | None = Field(default=None, description="what the check before traffic tries: a version's ARN")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

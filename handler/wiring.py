@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from handler.jobs.background import BackgroundWorker
 from handler.jobs.desk import JobDesk
@@ -20,6 +21,7 @@ from handler.stores.sqlite import SqliteSessionStore
 from handler.stores.sqlite_jobs import SqliteJobStore
 from handler.stores.sqlite_queue import SqliteJobQueue
 from handler.telemetry import Telemetry
+from handler.wheel.errors import NotOnLambdaError
 from handler.wheel.ledger import Ledger
 from handler.wheel.session import SessionStore
 from handler.wheel.token_wheel import TokenWheel
@@ -27,6 +29,9 @@ from model_layer.catalog import ModelCatalog
 from model_layer.language_model import LanguageModel
 from model_layer.sampling import system_uniform
 from model_layer.threads import use_threads
+
+if TYPE_CHECKING:
+    from handler.stores.lambda_function import LambdaFunction
 
 Clock = Callable[[], datetime]
 
@@ -54,6 +59,14 @@ class Application:
         """A worker for this process's queue, not yet started."""
         tell = self.telemetry
         return BackgroundWorker(self.queue, self.worker, report=tell.worker_failed, worked=tell.worked)
+
+    def itself(self) -> "LambdaFunction":
+        """The function that this process is an environment of, by the alias that is kept warm. Raises NotOnLambdaError."""
+        from handler.stores.lambda_function import LambdaFunction  # noqa: PLC0415 - boto3 loads only for those who use it
+
+        if self.settings.aws_lambda_function_name is None:
+            raise NotOnLambdaError
+        return LambdaFunction(self.settings.aws_lambda_function_name, qualifier=self.settings.warm_up_alias)
 
     def close(self) -> None:
         """Close the files that are open; they are opened again when they are used again."""

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -39,6 +40,7 @@ class ModelCatalog:
         self._prefix_cache_bytes = prefix_cache_bytes
         self._locks = {name: threading.Lock() for name in folders}
         self._models: dict[str, LanguageModel] = {}
+        self._load_ms: dict[str, float] = {}
         self.manifest(default)
 
     @classmethod
@@ -83,11 +85,17 @@ class ModelCatalog:
         manifest = self.manifest(name)
         with self._locks[name]:
             if name not in self._models:
+                started = time.perf_counter()
                 manifest.check_sizes(self._folders[name])
                 self._models[name] = LanguageModel.open(
                     self._folders[name], name=name, engine=self._engine, prefix_cache_bytes=self._prefix_cache_bytes
                 )
+                self._load_ms[name] = (time.perf_counter() - started) * 1000
             return self._models[name]
+
+    def load_ms(self, name: str) -> float:
+        """Milliseconds that opening a loaded model took. Raises KeyError for one that is not loaded."""
+        return self._load_ms[name]
 
     def is_loaded(self, name: str) -> bool:
         """Whether a call to `get` would answer without loading."""

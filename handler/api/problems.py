@@ -43,6 +43,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     wheel.SourceTooLargeError: Problem(400, "source_too_large"),
     wheel.ResultsElsewhereError: Problem(400, "results_elsewhere"),
     wheel.SettingOutOfRangeError: Problem(400, "setting_out_of_range"),
+    wheel.NotOnLambdaError: Problem(400, "not_on_lambda"),
     wheel.SessionNotFoundError: Problem(404, "session_not_found"),
     wheel.SessionFinishedError: Problem(409, "session_finished"),
     wheel.VersionConflictError: Problem(409, "version_conflict"),

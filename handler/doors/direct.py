@@ -3,18 +3,15 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from handler.api.contracts.precision import PrecisionBody
-from handler.api.contracts.problems import FieldProblem
 from handler.api.contracts.settings import ClosedBody
 from handler.api.limits import AnswerTooLongError
-from handler.api.problems import WRONG_REQUEST, field_problems, problem_of, refused_requests
 from handler.api.strict_json import canonical
+from handler.doors.refusals import refused_fields, refused_for
 from handler.jobs.at_once import answer_at_once
 from handler.jobs.request import JobRequest
 from handler.jobs.result import RequestResult
@@ -51,15 +48,6 @@ class DirectAnswer(BaseModel):
     results: list[RequestResult]
 
 
-class DirectError(BaseModel):
-    """Why there are no results; `status` is the one that HTTP has for it."""
-
-    status: int
-    code: str
-    detail: str
-    errors: list[FieldProblem] | None = None
-
-
 def is_direct(event: object) -> bool:
     """Whether an event is a batch of requests that somebody waits for."""
     return isinstance(event, Mapping) and "requests" in event
@@ -70,15 +58,9 @@ def handle_direct(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         return _answer(_request(event), context)
     except ValidationError as error:
-        problems = field_problems(error.errors(include_input=False, include_context=False, include_url=False))
-        return _refusal(DirectError(**asdict(WRONG_REQUEST), errors=problems))
+        return refused_fields(error)
     except (WheelError, ModelLayerError) as error:
-        problem = problem_of(error)
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            application().telemetry.task_failed(error)
-        errors = refused_requests(error)
-        refused = DirectError(status=problem.status, code=problem.code, detail=problem.detail or str(error), errors=errors)
-        return _refusal(refused)
+        return refused_for(error, application().telemetry)
 
 
 def _request(event: Mapping[str, Any]) -> DirectRequest:
@@ -104,7 +86,3 @@ def _answer(request: DirectRequest, context: Any) -> dict[str, Any]:
     if len(json.dumps(body)) > LONGEST_ANSWER_BYTES:
         raise AnswerTooLongError(limit=LONGEST_ANSWER_BYTES)
     return body
-
-
-def _refusal(error: DirectError) -> dict[str, Any]:
-    return {"error": error.model_dump(exclude_none=True)}

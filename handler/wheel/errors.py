@@ -14,7 +14,8 @@ WheelError
 │   ├── SourceNotFoundError      no such file of requests, or another one by now
 │   ├── SourceTooLargeError      a file of requests beyond its limits
 │   ├── ResultsElsewhereError    the results of this job are files in S3
-│   └── SettingOutOfRangeError   a wheel setting outside its limits
+│   ├── SettingOutOfRangeError   a wheel setting outside its limits
+│   └── NotOnLambdaError         only a Lambda function can call itself
 ├── SessionNotFoundError         no such session, or it has expired
 ├── SessionFinishedError         end of text, a full context window or the last turn was reached
 ├── VersionConflictError         another write came first
@@ -142,6 +143,14 @@ class SettingOutOfRangeError(InvalidRequestError):
         """Name the field and its limits, not the value."""
         super().__init__(f"{name} must be from {lowest:g} to {highest:g}")
         self.name = name
+
+
+class NotOnLambdaError(InvalidRequestError):
+    """Raise when several environments are to be warmed where there is no function to call."""
+
+    def __init__(self) -> None:
+        """Say what can be done here."""
+        super().__init__("concurrency above 1 needs a Lambda function: AWS_LAMBDA_FUNCTION_NAME is not set here")
 
 
 class SessionNotFoundError(WheelError):
