@@ -28,18 +28,16 @@ def lambda_handler(event: Mapping[str, str], context: object) -> dict[str, bool]
     """Try the version of NEW_VERSION and tell CodeDeploy how it went."""
     settings = Settings.from_environment()
     assert settings.new_version, "the template names the version to try"
-    passed = _passes(LambdaFunction(settings.new_version).call, Telemetry(settings, forward_passes=lambda: 0))
-    code_deploy.report(event["DeploymentId"], event["LifecycleEventHookExecutionId"], passed=passed)
-    return {"passed": passed}
-
-
-def _passes(call: Call, telemetry: Telemetry) -> bool:
+    telemetry = Telemetry(settings, forward_passes=lambda: 0)
+    deployment_id = event["DeploymentId"]
+    passed = True
     try:
-        check(call)
+        check(LambdaFunction(settings.new_version).call)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the version, the deployment must be told
-        telemetry.task_failed(error)
-        return False
-    return True
+        telemetry.failure(error, request_id=deployment_id)
+        passed = False
+    code_deploy.report(deployment_id, event["LifecycleEventHookExecutionId"], passed=passed)
+    return {"passed": passed}
 
 
 def check(call: Call) -> None:
