@@ -11,6 +11,11 @@ KERNEL := model_layer/kernels/kernels.so
 SQS_VENV   := .cache/sqs
 SQS_SERVER := $(SQS_VENV)/bin/ministack
 
+# The SAM command with the runtime emulator that it carries, beside Lambda's runtime client; and what reads the template.
+SAM  := .cache/sam/bin/sam
+LINT := .cache/lint/bin/checkov
+
+export SAM_CLI_TELEMETRY := 0
 export PYTHONUNBUFFERED := 1
 
 .PHONY: run dev test check bake bench format clean
@@ -25,10 +30,13 @@ dev: $(VENV)/serve $(KERNEL)
 test: $(VENV)/dev $(KERNEL) $(SQS_SERVER)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: $(VENV)/dev
+check: $(VENV)/dev $(SAM) $(LINT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(SAM) validate --lint --region us-east-1
+	$(LINT) --config-file .checkov.yaml -f template.yaml
+	$(BIN)/python -m pytest -q tests/template
 
 # MODEL=gpt2 | gpt2-medium | distilgpt2; SOURCE is a folder of the same that was downloaded before; DTYPE=float32 | int8
 bake: $(VENV)/lab $(KERNEL)
@@ -61,6 +69,16 @@ $(VENV)/bin/python:
 $(SQS_SERVER):
 	@($(PYTHON) -m venv $(SQS_VENV) && $(SQS_VENV)/bin/python -m pip install -q --disable-pip-version-check "ministack>=1.5,<2") \
 		|| echo "no SQS server: pip could not install ministack"
+
+$(SAM): tests/emulation/requirements.txt
+	$(PYTHON) -m venv .cache/sam
+	.cache/sam/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+$(LINT): tests/template/requirements.txt
+	$(PYTHON) -m venv .cache/lint
+	.cache/lint/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 $(VENV)/serve: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --group serve
