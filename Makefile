@@ -18,7 +18,7 @@ LINT := .cache/lint/bin/checkov
 export SAM_CLI_TELEMETRY := 0
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run dev test check bake bench format clean
+.PHONY: run dev test check bake bench image image-web image-lab stand-in format clean
 
 run: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m handler.serve
@@ -27,7 +27,7 @@ dev: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m uvicorn --factory handler.serve:development_app --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8000) \
 		--reload --reload-dir handler --reload-dir model_layer
 
-test: $(VENV)/dev $(KERNEL) $(SQS_SERVER)
+test: $(VENV)/dev $(KERNEL) $(SQS_SERVER) $(SAM)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/dev $(SAM) $(LINT)
@@ -47,6 +47,27 @@ bake: $(VENV)/lab $(KERNEL)
 # parts. Makes the peers' environments (.peers/) first.
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks $(if $(MODEL),--model $(MODEL)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+# BASE_IMAGE=token-wheel-python:stand-in after `make stand-in`, where AWS's base cannot be pulled; MODELS="gpt2 gpt2-medium".
+# Models that `make bake` has baked are taken as they are; others come from the hub.
+MODELS      ?= gpt2
+MODELS_FROM ?= $(if $(wildcard $(MODELS:%=.models/%/manifest.json)),.models)
+BASE_IMAGE  ?= public.ecr.aws/lambda/python:3.13
+BUILD = docker build --network host -f Dockerfile.lambda --build-arg BASE_IMAGE=$(BASE_IMAGE) \
+	--build-arg MODELS="$(MODELS)" --build-arg MODELS_FROM=$(MODELS_FROM)
+
+image:
+	$(BUILD) --target serve -t token-wheel:serve .
+	@$(PYTHON) -m tests.image.layers token-wheel:serve $(BASE_IMAGE)
+
+image-web:
+	$(BUILD) --target web -t token-wheel:web .
+
+image-lab:
+	$(BUILD) --target lab -t token-wheel:lab .
+
+stand-in: $(SAM)
+	$(PYTHON) -m tests.image.stand_in
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

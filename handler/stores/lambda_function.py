@@ -52,8 +52,12 @@ class LambdaFunction:
         return content
 
     def call_together(self, event: Mapping[str, Any], times: int) -> list[dict[str, Any] | None]:
-        """The answers to as many calls at the same time, so that each has an environment of its own; None for one that failed."""
-        _ = self._client  # made before the threads, which would each make one
+        """The answers to as many calls at the same time, so that each has an environment of its own; None for one that failed.
+
+        Raises StoreUnavailableError when this process has no way to call: no region, no credentials.
+        """
+        with translated():
+            _ = self._client  # made before the threads, which would each make one
         with ThreadPoolExecutor(times) as threads:
             return list(threads.map(lambda _: self._call_or_none(event), range(times)))
 

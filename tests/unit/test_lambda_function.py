@@ -89,3 +89,12 @@ def test_the_client_calls_once_and_gives_up_before_the_function(monkeypatch: pyt
     config: Any = make_client().meta.config
     assert config.retries == {"mode": "standard", "total_max_attempts": 1}
     assert config.connect_timeout + config.read_timeout < 28
+
+
+def test_a_process_that_cannot_call_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a region there is no client, and no error of the SDK's own."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    with pytest.raises(StoreUnavailableError):
+        LambdaFunction("wheel", qualifier="live").call_together(EVENT, 2)
