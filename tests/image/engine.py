@@ -46,7 +46,8 @@ def _own_engine() -> Iterator[None]:
         finally:
             daemon.terminate()
             daemon.wait()
-            subprocess.run(["umount", f"{folder}/exec/netns/default"], capture_output=True, check=False)  # dockerd leaves it
+            unmount = ["umount", "--lazy", f"{folder}/exec/netns/default"]  # dockerd leaves it
+            subprocess.run(unmount, capture_output=True, check=False)
             os.environ.pop("DOCKER_HOST")
             if before is not None:
                 os.environ["DOCKER_HOST"] = before
