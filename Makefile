@@ -18,7 +18,7 @@ LINT := .cache/lint/bin/checkov
 export SAM_CLI_TELEMETRY := 0
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run dev test check bake bench image image-web image-lab stand-in format clean
+.PHONY: run dev test check bake bench emulate image image-web image-lab stand-in format clean
 
 run: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m handler.serve
@@ -47,6 +47,11 @@ bake: $(VENV)/lab $(KERNEL)
 # parts. Makes the peers' environments (.peers/) first.
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks $(if $(MODEL),--model $(MODEL)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+# As root also another user, a read-only tree and no network. MODEL=gpt2 once baked; PORT and INVOKE_PORT.
+emulate: $(VENV)/dev $(KERNEL) $(SAM)
+	.cache/sam/bin/python -m tests.emulation --port $(or $(PORT),3000) --invoke-port $(or $(INVOKE_PORT),3001) \
+		--model $(or $(MODEL),storybook) $(if $(wildcard .models),--models .models)
 
 # BASE_IMAGE=token-wheel-python:stand-in after `make stand-in`, where AWS's base cannot be pulled; MODELS="gpt2 gpt2-medium".
 # Models that `make bake` has baked are taken as they are; others come from the hub.
