@@ -26,7 +26,7 @@ def running(*arguments: str) -> Iterator[str]:
     try:
         yield container
     finally:
-        docker("rm", "--force", container)
+        docker("rm", "--force", "--volumes", container)
 
 
 def invoked(function: str, event: Any) -> Any:

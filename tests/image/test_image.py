@@ -127,14 +127,15 @@ def test_the_layers_go_from_stable_to_changing(image: str) -> None:
 
 
 def test_it_is_a_plain_web_server_too(context: Path) -> None:
-    """On $PORT, healthy by its own check, until SIGTERM, after which it ends in good order."""
+    """On $PORT, healthy by its own check, writing to a volume, until SIGTERM, after which it ends in good order."""
     as_server = [one for one in AS_LAMBDA if one != "--ipc=none"]
-    arguments = (*as_server, "--tmpfs=/data:uid=993", "--env=PORT=9123", "--env=MODEL=tiny", "--health-interval=1s")
+    arguments = (*as_server, "--volume=/data", "--env=PORT=9123", "--env=MODEL=tiny", "--health-interval=1s")
     with running(*arguments, built(context, "web")) as container:
         deadline = time.monotonic() + READY_S
         while state(container, ".State.Health.Status") != "healthy":
             assert time.monotonic() < deadline, docker("logs", container)
             time.sleep(0.2)
+        docker("exec", container, "python", "-c", "open('/data/new', 'w')")
         docker("stop", "--time=30", container)
         assert state(container, ".State.ExitCode") == "0"
 
