@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".cache" / "sam"
 TAG = "token-wheel-python:stand-in"
-COMMANDS = ("sh", "chmod", "cp", "mkdir", "rm")
+COMMANDS = ("sh", "chmod", "cp", "mkdir", "mv", "rm")  # mv is what `sam local` needs
 CLIENT = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client*.so")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LIBRARIES_OF_WHEELS = ("libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libz.so.1")
