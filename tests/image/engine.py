@@ -30,14 +30,12 @@ def engine() -> Iterator[None]:
 
 @contextmanager
 def _own_engine() -> Iterator[None]:
-    """Without a network of its own: builds use the machine's, and what is run has none."""
+    """With a bridge of its own: `sam local` publishes ports, and its builds have no other network."""
     with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder:
         places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         host = f"unix://{folder}/socket"
         with Path(folder, "log").open("wb") as log:
-            daemon = subprocess.Popen(
-                ["dockerd", *places, "-H", host, "--iptables=false", "--bridge=none"], stdout=log, stderr=log
-            )
+            daemon = subprocess.Popen(["dockerd", *places, "-H", host], stdout=log, stderr=log)
         before = os.environ.get("DOCKER_HOST")
         os.environ["DOCKER_HOST"] = host
         try:

@@ -14,6 +14,7 @@ from tests.image import stand_in
 from tests.image.engine import NoEngineError, docker, engine
 from tests.image.hardened import AS_LAMBDA, EVENTS, FUNCTION, invoked, is_answer, running
 from tests.image.layers import layers
+from tests.image.sam_local import asked, local_api
 
 ROOT = Path(__file__).parents[2]
 READY_S = 60
@@ -45,7 +46,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("context")
     for name in ("handler", "model_layer"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    for name in ("pyproject.toml", "Dockerfile.lambda", ".dockerignore"):
+    for name in ("pyproject.toml", "Dockerfile.lambda", ".dockerignore", "template.yaml"):
         shutil.copy(ROOT / name, folder / name)
     make_baked_model(folder / ".models" / "tiny")
     return folder
@@ -138,6 +139,14 @@ def test_it_is_a_plain_web_server_too(context: Path) -> None:
         docker("exec", container, "python", "-c", "open('/data/new', 'w')")
         docker("stop", "--time=30", container)
         assert state(container, ".State.ExitCode") == "0"
+
+
+def test_sam_local_serves_a_session(context: Path) -> None:
+    """Built by `sam build` from the template, then created, spun and undone through `sam local start-api`."""
+    with local_api(context) as api:
+        session = asked("POST", f"{api}/api/sessions", {"prompt": "Once upon a time"})["session_id"]
+        assert asked("POST", f"{api}/api/sessions/{session}/spin", {"seed": 7})["version"] == 1
+        assert asked("POST", f"{api}/api/sessions/{session}/undo")["current_text"] == "Once upon a time"
 
 
 def state(container: str, field: str) -> str:
