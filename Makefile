@@ -37,6 +37,8 @@ check: $(VENV)/dev $(SAM) $(LINT)
 	$(SAM) validate --lint --region us-east-1
 	$(LINT) --config-file .checkov.yaml -f template.yaml
 	.cache/lint/bin/zizmor --offline --quiet .github/workflows
+	.cache/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.cache/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/python -m pytest -q tests/template
 
 # MODEL=gpt2 | gpt2-medium | distilgpt2; SOURCE is a folder of the same that was downloaded before; DTYPE=float32 | int8

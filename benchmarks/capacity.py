@@ -5,24 +5,32 @@ bring an image near, to restore a snapshot, and to end an idle environment. Ever
 """
 
 import heapq
+import json
 import random
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.costs import MEMORY_GB, measured_ms, prices
+from benchmarks.environments import REPOSITORY, interpreter
 
 IMAGE_MS = 2_000  # assumed: an image's blocks that are not cached near the worker yet
 RESTORE_MS = 600  # assumed: a snapshot of 1.7 GB
 IDLE_S = 600  # assumed: Lambda keeps an idle environment about so long
 QUOTA = 1_000  # concurrent executions of an account, unless raised
+NEW_QUOTA = 10  # of many accounts when they are new
 PING_S = 300
+HELD_S = 1.5  # how long a ping keeps an environment busy where several are warmed
 CACHED_S = 3 * 3600  # the least that a snapshot's cache is paid for
 SPINS_A_STUDENT = 30
 PAUSE_S = 6  # between a student's spins, on average
 SEED = 2026
+RESULT = Path(__file__).parent / "results" / "capacity.json"
+
+Arrival = tuple[float, int]  # the second at which a spin comes, and whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Outcome:
     requests: int
     throttled: int
     cold: int
+    waiting: int  # students who met a cold start
     environments: int
     latencies_ms: Sequence[float]
     busy_s: float
@@ -85,9 +94,9 @@ def plans(crowd: Crowd, init_ms: float) -> Sequence[Plan]:
     )
 
 
-def arrivals(crowd: Crowd, rng: random.Random) -> list[float]:
-    """Seconds at which spins come, in order: each student comes at some time and pauses between spins."""
-    return sorted(second for _ in range(crowd.students) for second in _student(crowd, rng))
+def arrivals(crowd: Crowd, rng: random.Random) -> list[Arrival]:
+    """Spins, in order: each student comes at some time and pauses between spins."""
+    return sorted((second, student) for student in range(crowd.students) for second in _student(crowd, rng))
 
 
 def _student(crowd: Crowd, rng: random.Random) -> Iterator[float]:
@@ -117,26 +126,29 @@ class Environments:
         return len(self.idle) + len(self.busy)
 
 
-def simulate(times: Sequence[float], plan: Plan, *, spin_ms: float, quota: int = QUOTA) -> Outcome:
-    """Answer requests that come at these seconds, the last-used environment first; each takes one at a time."""
-    alive = Environments(plan.warm, [0.0] * plan.warm, [])
+def simulate(spins: Sequence[Arrival], plan: Plan, *, spin_ms: float, quota: int = QUOTA) -> Outcome:
+    """Answer spins as they come, by the last-used environment first; each takes one at a time."""
+    alive = Environments(plan.warm, [0.0] * min(plan.warm, quota), [])
     latencies: list[float] = []
-    cold, most = 0, plan.warm
-    for now in times:
+    cold: list[int] = []
+    most = len(alive)
+    for now, student in spins:
         alive.advance(now)
         warm = bool(alive.idle)
         if not warm and len(alive.busy) >= quota:
             continue
         if warm:
             alive.idle.pop()
-        cold += not warm
+        else:
+            cold.append(student)
         latency_ms = spin_ms + (0 if warm else plan.start_ms)
         latencies.append(latency_ms)
         heapq.heappush(alive.busy, now + latency_ms / 1000)
         most = max(most, len(alive))
     busy_s = sum(latencies) / 1000
-    dollars = _dollars(plan, requests=len(latencies), cold=cold, busy_s=busy_s, lasts_s=times[-1])
-    return Outcome(len(times), len(times) - len(latencies), cold, most, latencies, busy_s, dollars)
+    dollars = _dollars(plan, requests=len(latencies), cold=len(cold), busy_s=busy_s, lasts_s=spins[-1][0])
+    throttled = len(spins) - len(latencies)
+    return Outcome(len(spins), throttled, len(cold), len(set(cold)), most, latencies, busy_s, dollars)
 
 
 def _dollars(plan: Plan, *, requests: int, cold: int, busy_s: float, lasts_s: float) -> float:
@@ -151,32 +163,55 @@ def _dollars(plan: Plan, *, requests: int, cold: int, busy_s: float, lasts_s: fl
             max(lasts_s, CACHED_S) * price["snapstart_cache_gb_s"] + cold * price["snapstart_restore_gb"]
         )
     pings = plan.warm * (1 + int(lasts_s // PING_S))
-    return dollars + pings / 1e6 * price["lambda_requests_million"]
+    pinged_s = plan.warm * plan.start_ms / 1000 + pings * (HELD_S if plan.warm > 1 else 0)
+    return dollars + pings / 1e6 * price["lambda_requests_million"] + pinged_s * MEMORY_GB * second
+
+
+def table(spin_ms: float, init_ms: float) -> list[dict[str, str | float]]:
+    """A row for every crowd and plan."""
+    rows: list[dict[str, str | float]] = []
+    for crowd in crowds():
+        spins = arrivals(crowd, random.Random(SEED))  # noqa: S311 - a simulation, no secret
+        for plan in plans(crowd, init_ms):
+            outcome, in_new_account = (simulate(spins, plan, spin_ms=spin_ms, quota=quota) for quota in (QUOTA, NEW_QUOTA))
+            rows.append(_row(crowd, plan, outcome) | {f"throttled at {NEW_QUOTA}": in_new_account.throttled})
+    return rows
+
+
+def _row(crowd: Crowd, plan: Plan, outcome: Outcome) -> dict[str, str | float]:
+    return {
+        "crowd": crowd.name,
+        "plan": plan.name,
+        "environments": outcome.environments,
+        "cold starts": f"{outcome.cold_share:.2%}",
+        "students who meet one": outcome.waiting,
+        **{f"p{percent} ms": round(outcome.percentile_ms(percent)) for percent in (50, 95, 99)},
+        "longest ms": round(max(outcome.latencies_ms)),
+        "dollars": round(outcome.dollars, 4),
+        f"throttled at {QUOTA:,}": outcome.throttled,
+    }
 
 
 def main() -> None:
-    """Print the table of every crowd and plan, and write it to results/capacity.md."""
+    """Print the table, and write it to results/capacity.md and .json and as a picture beside them."""
     spin_ms, init_ms = measured_ms("spin_ms"), measured_ms("lambda_init_ms")
+    rows = table(spin_ms, init_ms)
     lines = [
         f"A spin of {spin_ms:.0f} ms and a start of {init_ms:.0f} ms (measured), {IMAGE_MS} ms to bring the image near,",
         f"{RESTORE_MS} ms to restore a snapshot, {IDLE_S} s until an idle environment ends (assumed);",
         f"{SPINS_A_STUDENT} spins a student, {PAUSE_S} s between. Cold starts are shares of all spins.",
+        f"Throttled: by an account's quota of {QUOTA:,} concurrent executions, and of {NEW_QUOTA}, which many new accounts have.",
         "",
-        "| crowd | plan | environments | cold starts | p50 ms | p95 ms | p99 ms | throttled | dollars |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(rows[0])} |",
+        f"|{'---|' * len(rows[0])}",
+        *(f"| {' | '.join(map(str, row.values()))} |" for row in rows),
     ]
-    for crowd in crowds():
-        times = arrivals(crowd, random.Random(SEED))  # noqa: S311 - a simulation, no secret
-        lines += [_row(crowd, plan, simulate(times, plan, spin_ms=spin_ms)) for plan in plans(crowd, init_ms)]
     text = "\n".join(lines) + "\n"
-    (Path(__file__).parent / "results" / "capacity.md").write_text(text, encoding="utf-8")
+    RESULT.with_suffix(".md").write_text(text, encoding="utf-8")
+    RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(text)
-
-
-def _row(crowd: Crowd, plan: Plan, outcome: Outcome) -> str:
-    times = " | ".join(f"{outcome.percentile_ms(percent):.0f}" for percent in (50, 95, 99))
-    shares = f"{outcome.environments} | {outcome.cold_share:.2%} | {times} | {outcome.throttled}"
-    return f"| {crowd.name} | {plan.name} | {shares} | {outcome.dollars:.4f} |"
+    command = [str(interpreter("plot")), "-m", "benchmarks.capacity_plot", str(RESULT), str(RESULT.with_suffix(".png"))]
+    subprocess.run(command, check=True, cwd=REPOSITORY)
 
 
 if __name__ == "__main__":

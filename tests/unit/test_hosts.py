@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from botocore.validate import ParamValidator
 
 from handler.settings import Settings
 
@@ -51,6 +53,17 @@ def test_a_host_finds_the_server(path: Path) -> None:
     assert any("/health" in leaf for leaf in content)
     assert path.name in GIVES_THE_PORT or PORT in content
     assert {name.lower() for name in variables(read(path))} <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "name"),
+    [("ecs", "RegisterTaskDefinition", "ecs-task-definition.json"), ("apprunner", "CreateService", "app-runner.json")],
+)
+def test_aws_takes_what_we_send(service: str, operation: str, name: str) -> None:
+    """By the model of the service that the SDK has."""
+    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+    assert shape is not None
+    assert ParamValidator().validate(read(ROOT / "deploy" / name), shape).generate_report() == ""
 
 
 def test_every_host_has_its_commands() -> None:
