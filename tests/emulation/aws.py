@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import boto3.session
 
 from tests.emulation.pool import Pool, ThrottledError
-from tests.emulation.stack import Stack
 
 ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "none",
@@ -37,13 +36,13 @@ class Aws:
         self.dynamodb = session.client("dynamodb", endpoint_url=url)
         self.sqs = session.client("sqs", endpoint_url=url)
 
-    def make(self, stack: Stack) -> dict[str, str]:
-        """Make tables and queues; the variables of a function that name them."""
+    def make(self, properties: Callable[[str], Mapping[str, Any]]) -> dict[str, str]:
+        """Make tables and queues by the properties of the template's resources; the variables of a function that name them."""
         for name in TABLES.values():
-            given = stack.properties(name)
+            given = properties(name)
             wanted = {key: given[key] for key in ("KeySchema", "AttributeDefinitions", "BillingMode")}
             self.dynamodb.create_table(TableName=name, **wanted)
-        queue = stack.properties(QUEUE)
+        queue = properties(QUEUE)
         dead_url = self.sqs.create_queue(QueueName=DEAD_LETTERS)["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": queue["RedrivePolicy"]["maxReceiveCount"]}
@@ -104,12 +103,12 @@ def polling(aws: Aws, url: str, pool: Pool) -> Iterator[None]:
 
 
 @contextmanager
-def moto_server(interpreter: Path, port: int) -> Iterator[str]:
+def moto_server(interpreter: Path, port: int, *, host: str = "127.0.0.1") -> Iterator[str]:
     """Moto's server, by the interpreter that has it; its URL once it answers."""
-    address = ("-H", "127.0.0.1", "-p", str(port))
+    address = ("-H", host, "-p", str(port))
     command = [str(interpreter), "-m", "moto.server", *address]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    aws = Aws(f"http://127.0.0.1:{port}")
+    aws = Aws(f"http://{host}:{port}")
     try:
         while process.poll() is None:
             try:

@@ -36,7 +36,7 @@ def main(listeners: tuple[int, int], environments: int, models: str, how: str) -
         listener, functions, own = (closing.enter_context(one) for one in (*map(_inherited, listeners), _new_listener()))
         moto_port = free_ports(1)[0]
         aws = Aws(closing.enter_context(moto_server(installed.interpreter, moto_port)))
-        shared = {**ACCOUNT, **aws.make(stack), "MODEL": os.environ["MODEL"], "AWS_ENDPOINT_URL": aws.url}
+        shared = {**ACCOUNT, **aws.make(stack.properties), "MODEL": os.environ["MODEL"], "AWS_ENDPOINT_URL": aws.url}
         shared["AWS_ENDPOINT_URL_LAMBDA"] = f"http://127.0.0.1:{own.getsockname()[1]}"
         pools = {name: closing.enter_context(_pool(stack, name, place, shared, environments)) for name in FUNCTIONS}
         for one in (functions, own):  # for callers outside, and for the functions themselves

@@ -1,24 +1,26 @@
-"""`sam build` and `sam local start-api` on a build context, with SQLite in the warm container for the tables."""
+"""`sam build` and `sam local start-api` on a build context, with moto's server for tables and queue."""
 
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.emulation.aws import ACCOUNT, Aws, moto_server
 from tests.emulation.execution import free_ports
 from tests.image import stand_in
 from tests.image.engine import docker
+from tests.template.template import properties
 
 SAM = stand_in.SAM / "bin" / "sam"
 PARAMETERS = f"BaseImage={stand_in.TAG} Models=tiny ModelsFrom=.models"
-ACCOUNT = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
-WEB = {"SESSION_STORE": "sqlite", "JOB_STORE": "sqlite", "JOB_QUEUE": "sqlite", "MODEL": "tiny"}
+GATEWAY = "{{(index .IPAM.Config 0).Gateway}}"  # this machine, as containers on the bridge see it
 READY_S = 120
 
 
@@ -29,9 +31,19 @@ def local_api(context: Path) -> Iterator[str]:
     build = [str(SAM), "build", "--no-use-buildkit", "--parameter-overrides", PARAMETERS]
     done = subprocess.run(build, cwd=context, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    variables = context / "variables.json"
-    variables.write_text(json.dumps({"WebFunction": WEB}), encoding="utf-8")
-    port = free_ports(1)[0]
+    host = docker("network", "inspect", "bridge", "--format", GATEWAY).strip()
+    port, moto_port = free_ports(2)
+    with moto_server(Path(sys.executable), moto_port, host=host) as endpoint:
+        variables = {**Aws(endpoint).make(properties), "AWS_ENDPOINT_URL": endpoint, "MODEL": "tiny"}
+        file = context / "variables.json"
+        file.write_text(json.dumps({"WebFunction": variables}), encoding="utf-8")
+        with _started(context, port, file, environment):
+            yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _started(context: Path, port: int, variables: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """The API, and nothing left of its containers after the block."""
     options = ["--port", str(port), "--warm-containers", "EAGER", "--skip-pull-image", "--env-vars", str(variables)]
     start = [str(SAM), "local", "start-api", *options, "--parameter-overrides", PARAMETERS]
     log = context / "sam.log"
@@ -39,7 +51,7 @@ def local_api(context: Path) -> Iterator[str]:
     with log.open("wb") as writing, subprocess.Popen(start, cwd=context, env=environment, stdout=writing, stderr=writing) as sam:
         try:
             _wait(f"http://127.0.0.1:{port}/health", sam, log)
-            yield f"http://127.0.0.1:{port}"
+            yield
         finally:
             sam.terminate()
             sam.wait()
