@@ -21,7 +21,8 @@ from benchmarks.environments import REPOSITORY, NotHereError, interpreter, packa
 from benchmarks.figures import Figure, Figures
 from benchmarks.machine import cores_for, pin
 from benchmarks.models import ModelFolders
-from benchmarks.start import free_ports, services
+from benchmarks.ports import free_ports
+from benchmarks.start import services
 
 EVENT = REPOSITORY / "events" / "function-url-wheel.json"
 INVOCATIONS = "/2015-03-31/functions/function/invocations"

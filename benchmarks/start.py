@@ -2,12 +2,11 @@
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from benchmarks.figures import Figure, Figures
 from benchmarks.machine import cores_for, pin
 from benchmarks.models import ModelFolders
 from benchmarks.page_cache import drop, interpreter_files
+from benchmarks.ports import free_port
 
 PROMPT = "Once upon a time there was a little girl who lived in the"
 
@@ -100,17 +100,3 @@ def post(connection: http.client.HTTPConnection, path: str, body: object) -> byt
     if response.status not in {http.client.OK, http.client.CREATED}:
         raise NotHereError(f"{path} was answered {response.status}")
     return content
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    return free_ports(1)[0]
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """As many different ports that were free a moment ago."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(listener.getsockname()[1]) for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports

@@ -3,12 +3,12 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 
+from benchmarks.ports import free_ports
 from tests.emulation.layout import Confined, Unconfined, environment
 
 HANDLER = "handler.entrypoint.lambda_handler"
@@ -68,12 +68,3 @@ class Environment:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """As many different ports that were free a moment ago."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(listener.getsockname()[1]) for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports

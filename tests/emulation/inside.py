@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks.ports import free_ports
 from tests.emulation.aws import ACCOUNT, Aws, moto_server, polling
-from tests.emulation.execution import Environment, free_ports
+from tests.emulation.execution import Environment
 from tests.emulation.gateway import gateway
 from tests.emulation.lambda_api import LambdaApi
 from tests.emulation.layout import ROOT, Confined, Installed, Unconfined, confined

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_ports
 from tests.emulation.aws import ACCOUNT, Aws, moto_server
-from tests.emulation.execution import free_ports
 from tests.image import stand_in
 from tests.image.engine import docker
 from tests.template.template import properties

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.start import free_port
+from benchmarks.ports import free_port
 
 PROMPT = "Once upon a time there was a"
 
