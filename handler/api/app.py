@@ -9,11 +9,11 @@ from handler.api.body_guard import BodyGuard
 from handler.api.documents import DocumentedApp
 from handler.api.errors import install_handlers
 from handler.api.request_log import RequestLog
-from handler.api.routers import jobs, models, operations, sessions, spins, wheels
+from handler.api.routers import insights, jobs, models, operations, sessions, spins, wheels
 from handler.api.security_headers import SecurityHeaders
 from handler.wiring import Application
 
-ROUTERS = (sessions.router, spins.router, wheels.router, jobs.router, models.router, operations.router)
+ROUTERS = (sessions.router, spins.router, insights.router, wheels.router, jobs.router, models.router, operations.router)
 BATCH_PATHS = ("/api/wheel", "/api/jobs")
 
 

@@ -94,7 +94,7 @@ class TokenWheel:
 
         Settings that are not given are those last shown. Raises PromptMissingError, SessionFinishedError, SettingOutOfRangeError.
         """
-        wheel = self._shown_wheel(session, settings_change)
+        wheel = self.shown_wheel(session, settings_change)
         return self._appended(session, drawn(wheel, self._u(session, seed), seed))
 
     def choose(
@@ -113,7 +113,7 @@ class TokenWheel:
         """
         if (token_id, token_text, category).count(None) != 2 or category not in {None, "other"}:
             raise NothingChosenError
-        wheel = self._shown_wheel(session, settings_change)
+        wheel = self.shown_wheel(session, settings_change)
         if category is not None:
             return self._appended(session, drawn(wheel, wheel.in_other(self._u(session, seed)), seed))
         if token_text is not None:
@@ -145,6 +145,14 @@ class TokenWheel:
             starting_settings=session.starting_settings,
         )
         return Change(after, Forked(after, session, kept, self.text(after), self.finish_reason(after)))
+
+    def shown_wheel(self, session: Session, change: SettingsChange) -> Wheel:
+        """The wheel that a spin would turn: with the settings last shown, changed. Raises what `spin` raises."""
+        reason = self.finish_reason(session)
+        if reason is not None:
+            raise SessionFinishedError(finish_reason=reason)
+        settings = change.applied_to(session.settings, vocab_size=self.model_of(session).vocab_size)
+        return self._wheel(replace(session, settings=settings))
 
     def seen(self, session: Session) -> Session:
         """The session, read now: as it is when it was accessed just before, else `touched`."""
@@ -182,13 +190,6 @@ class TokenWheel:
 
     def _wheel_to_spin(self, session: Session) -> Wheel | None:
         return self._wheel(session) if session.prompt_token_ids and self.finish_reason(session) is None else None
-
-    def _shown_wheel(self, session: Session, change: SettingsChange) -> Wheel:
-        reason = self.finish_reason(session)
-        if reason is not None:
-            raise SessionFinishedError(finish_reason=reason)
-        settings = change.applied_to(session.settings, vocab_size=self.model_of(session).vocab_size)
-        return self._wheel(replace(session, settings=settings))
 
     def _u(self, session: Session, seed: str | None) -> float:
         return self._uniform() if seed is None else seeded_uniform(seed, len(session.generated_token_ids))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from handler.wheel.distribution import FULL_CIRCLE, RankedDistribution, TokenShare
 from handler.wheel.errors import NothingInOtherError
 from handler.wheel.session import Category, WheelSettings
-from model_layer.sampling import first_ranks, probabilities
+from model_layer.sampling import draw_rank, first_ranks, probabilities
 
 MAX_SLICES = 128  # slices with a token of their own; Other comes beside them
 HEAD = 256  # ranks that are put in order for every wheel: its slices, and what is listed of Other
@@ -99,6 +99,11 @@ class Wheel:
             u=u,
             target_angle=u * FULL_CIRCLE,
         )
+
+    def slices_at(self, numbers: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The indices of the slices on which the pointer stops for numbers in [0, 1), (spins,): as `at` says of each."""
+        named = len(self.token_slices)
+        return draw_rank(self.distribution.head_sums[:named] * FULL_CIRCLE, numbers * FULL_CIRCLE)
 
     def in_other(self, u: float) -> float:
         """A u in [0, 1) moved into Other's arc, to be given to `at`. Raises NothingInOtherError when Other is empty."""
