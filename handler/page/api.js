@@ -3,6 +3,7 @@
 const ATTEMPTS = 5;
 const TIMEOUT_MS = 35_000;
 const FIRST_PAUSE_MS = 700;
+const OFFLINE_LOOK_MS = 10_000;
 const TEMPORARY = new Set([429, 502, 503, 504]);
 
 /** An answer that is not the wanted one. `code` is the server's, or "unreachable" when there was no answer at all. */
@@ -18,15 +19,20 @@ export const write = (method, path, body) => ({ method, path, body, key: newKey(
 export const read = (path, query) => ({ method: "GET", path: query ? `${path}?${new URLSearchParams(query)}` : path });
 export const address = (path) => new URL(path, document.baseURI).href;
 
-/** The answer to a request. Temporary failures are tried again, with growing pauses; `onPause` is told of each. Throws ApiError. */
-export async function send(request, onPause) {
+/**
+ * The answer to a request. Temporary failures are tried again, with growing pauses; `onPause` is told of each and how long it is.
+ * Offline does not count as a try: it goes on once the browser is online again. Throws ApiError.
+ */
+export async function send(request, onPause = () => {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await sendOnce(request);
     } catch (error) {
       if (!error.temporary || attempt === ATTEMPTS) throw error;
-      onPause(error);
-      await pause(Math.max(error.retryAfterMs, FIRST_PAUSE_MS * 2 ** (attempt - 1)));
+      const waitMs = Math.max(error.retryAfterMs, FIRST_PAUSE_MS * 2 ** (attempt - 1));
+      onPause(error, waitMs);
+      if (navigator.onLine) await pause(waitMs);
+      else { attempt = 0; await online(); }
     }
   }
 }
@@ -52,6 +58,7 @@ function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function pause(ms) {
-  return new Promise((resolve) => { setTimeout(resolve, ms); });
-}
+export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+// A server on this very machine can come back while the browser still thinks that it is offline.
+const online = () => Promise.race([pause(OFFLINE_LOOK_MS), new Promise((resolve) => { addEventListener("online", resolve, { once: true }); })]);

@@ -1,6 +1,6 @@
 /** The choice of the model, with what is known of each. */
 
-import { count } from "./tokens.js";
+import { count, t } from "./words.js";
 
 let models = [];
 
@@ -13,6 +13,6 @@ export function listModels(select, note, answer) {
 
 export function describeModel(select, note) {
   const model = models.find(({ id }) => id === select.value);
-  note.textContent = model ? `${model.description} · ${count(model.vocabulary_size)} tokens · ${model.license} · ${model.precision.dtype}` : "";
+  note.textContent = model ? [model.description, t("vocabulary", { count: count(model.vocabulary_size) }), model.license, model.precision.dtype].join(" · ") : "";
   note.title = model ? model.precision.summary : "";
 }

@@ -1,20 +1,25 @@
 /** What was drawn, chosen or taken back: one line to see, one sentence to hear. */
 
-import { count, oneIn, percent, spoken, tokenSpan } from "./tokens.js";
+import { spoken, tokenSpan } from "./tokens.js";
+import { count, oneIn, percent, t } from "./words.js";
 
 /** `line` is for the eye (white space shown), `status` for screen readers. */
 export function makeResult(line, status) {
-  const tell = (verb, text, more = "", className = "token") => {
-    line.replaceChildren(`${verb} `, tokenSpan(text, className), ` ${more}`);
-    status.textContent = `${verb} ${spoken(text)}. ${more}`;
+  const tell = (verb, token, more = "", className = "token") => {
+    line.replaceChildren(`${verb} `, tokenSpan(token, className), ` ${more}`);
+    status.textContent = `${verb} ${spoken(token)}. ${more}`;
   };
   return {
-    say: (text) => { line.textContent = text; },
-    tookBack: (token) => tell("Took back", token.token_text),
+    say(text) {
+      if (text && !line.textContent) status.textContent = text; // once: nobody wants to hear every second
+      line.textContent = text;
+    },
+    tookBack: (token) => tell(t("took_back"), token),
     appended(token, vocabularySize) {
-      const verb = token.draw ? (token.sampled_from_other ? "Drawn from Other:" : "Drawn:") : "Chosen:";
-      const likely = token.probability > 0 ? `${percent(token.probability)}, ${oneIn(token.probability)}` : "0 %";
-      tell(verb, token.token_text, `${likely} · rank ${count(token.rank)} of ${count(vocabularySize)}`, "token outstanding");
+      const verb = t(token.draw ? (token.sampled_from_other ? "verb.drawn_from_other" : "verb.drawn") : "verb.chosen");
+      const likely = token.probability > 0 ? `${percent(token.probability)}, ${oneIn(token.probability)}` : percent(0);
+      const rank = t("rank_of", { rank: count(token.rank), count: count(vocabularySize) });
+      tell(verb, token, `${likely} · ${rank}`, "token outstanding");
     },
   };
 }

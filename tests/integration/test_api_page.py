@@ -7,7 +7,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from handler.api.documentation import VIEWER
-from handler.api.page import FOLDER
 from tests.api_client import make_client
 
 
@@ -52,13 +51,6 @@ def test_the_documentation_has_one_viewer(client: TestClient) -> None:
     assert len(addresses) == 2
     assert all(address.startswith(VIEWER) for address in addresses)
     assert re.search(r"@\d+\.\d+\.\d+/$", VIEWER)
-
-
-def test_the_page_names_the_settings_of_every_wheel() -> None:
-    """Without a query a wheel has the settings that the session began with, not those on the sliders."""
-    script = (FOLDER / "page.js").read_text()
-    assert re.findall(r"next-token-probs`(.+)\)", script) == [", settings)"]
-    assert len(re.findall(r"await wheelWith\([^)]*settingsOf", script)) == script.count("wheelWith(") == 3
 
 
 def test_answers_are_not_kept_by_caches(client: TestClient) -> None:

@@ -1,51 +1,16 @@
 """What `make run` starts, as a student meets it: a real process, real HTTP, the bundled model, a database on disk."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from benchmarks.ports import free_port
+from tests.local_server import server
 
 PROMPT = "Once upon a time there was a"
-
-
-@contextmanager
-def server(data_folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> Iterator[httpx.Client]:
-    """A serving process on a free port with its sessions in `data_folder`, stopped at the end."""
-    port = free_port()
-    settings = {"PORT": str(port), "DATA_FOLDER": str(data_folder), "MODEL": "storybook"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handler.serve"], env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            wait_until_ready(client, process)
-            yield client
-    finally:
-        process.send_signal(stop_with)
-        process.communicate()
-
-
-def wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    """Ask until the process listens; fail with its output when it stops."""
-    while True:
-        try:
-            assert client.get("/ready").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            if process.poll() is not None:
-                raise RuntimeError(process.communicate()[0].decode()) from None
-            time.sleep(0.05)
-        else:
-            return
 
 
 def start_session(client: httpx.Client) -> str:
