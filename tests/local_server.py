@@ -19,6 +19,7 @@ def server(data_folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> 
     """A serving process on a free port with its sessions and log in `data_folder`, stopped at the end."""
     port = free_port()
     settings = {"PORT": str(port), "DATA_FOLDER": str(data_folder), "MODEL": "storybook"}
+    data_folder.mkdir(exist_ok=True)
     log_path = data_folder / "server.log"  # a pipe that nobody reads would hold the server up once it is full
     with log_path.open("wb") as log:
         command = [sys.executable, "-m", "handler.serve"]

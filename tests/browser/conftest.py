@@ -22,9 +22,9 @@ class MakeStudent(Protocol):
         """A student with a page that has not been opened yet."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of this process."""
+    """One browser for the tests of a module. Playwright runs an event loop, in which no other module's tests could run theirs."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     with sync_playwright() as playwright:

@@ -54,11 +54,10 @@ def test_axe_finds_nothing_serious(make_student: MakeStudent, scheme: str, langu
 def test_a_problem_is_accessible(make_student: MakeStudent) -> None:
     """The message and its ways on."""
     student = make_student()
-    student.may_fail = True
+    student.let_requests_fail()
+    moved_on = {"detail": "moved on", "code": "version_conflict"}
+    student.answering["/spin"] = lambda route: route.fulfill(status=409, json=moved_on)
     student.open()
-    student.page.route(
-        "**/spin", lambda route: route.fulfill(status=409, json={"detail": "moved on", "code": "version_conflict"})
-    )
     student.page.keyboard.press("Space")
     expect(student.page.get_by_role("alert")).to_be_visible()
     assert serious_issues(student) == []

@@ -18,8 +18,8 @@ BUNDLED = Path(__file__).parents[2] / "model_layer/storybook/baked"
 def unlucky(make_student: MakeStudent) -> Student:
     """A student whose browser will log failed requests: that alone is no fault of the page."""
     student = make_student(reduced_motion="reduce")
+    student.let_requests_fail()
     student.open()
-    student.may_fail = True
     return student
 
 
@@ -34,7 +34,7 @@ def fail_first(student: Student, path: str, answers: list[Callable[[Route], None
         else:
             route.continue_()
 
-    student.page.route(f"**{path}", handle)
+    student.answering[path] = handle
     return keys
 
 
@@ -116,7 +116,7 @@ def test_offline_goes_on_by_itself(unlucky: Student) -> None:
 def test_a_slow_start_is_explained(unlucky: Student) -> None:
     """While a cold server loads the model the page says what is going on, and for how long."""
     held: list[Route] = []
-    unlucky.page.route("**/spin", lambda route: held.append(route))  # noqa: PLW0108 # Playwright takes no built-in
+    unlucky.answering["/spin"] = held.append
     unlucky.page.keyboard.press("Space")
     expect(unlucky.part("result")).to_contain_text("Waiting for the model")
     expect(unlucky.part("result")).to_contain_text("The server is waking up and loads the model", timeout=15_000)
@@ -175,7 +175,7 @@ def test_a_prompt_that_is_refused_is_explained(unlucky: Student) -> None:
 
 def test_what_only_shows_something_fails_in_its_place(unlucky: Student) -> None:
     """A tab that cannot be filled says so itself; the session goes on."""
-    fail_first(unlucky, "/room?*", [refused(400, "some_limit")])
+    fail_first(unlucky, "/room", [refused(400, "some_limit")])
     unlucky.tab(3)
     unlucky.part("room").click()
     expect(unlucky.part("failure")).to_contain_text("words of the server")

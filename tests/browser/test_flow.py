@@ -72,11 +72,14 @@ def test_a_click_chooses_a_wedge_and_z_takes_it_back(student: Student) -> None:
     expect(student.part("result")).to_contain_text("Took back ␣table")
 
 
-def test_sliders_redraw_at_once_and_the_server_agrees(student: Student) -> None:
+def test_sliders_redraw_at_once_and_the_server_agrees(make_student: MakeStudent) -> None:
     """With the server's answer held back, the wheel is already the one that it will send."""
-    student.part("settings").hover()
+    student = make_student()
+    student.let_requests_fail()
     held: list[Route] = []
-    student.page.route("**/next-token-probs*", lambda route: held.append(route))  # noqa: PLW0108 # Playwright takes no built-in
+    student.answering["/next-token-probs"] = held.append
+    student.open()
+    student.part("settings").hover()
     before = student.wedges()
     for name, place in (("temperature", 15), ("top_k", 9), ("top_p", 13), ("threshold", 3)):
         student.part("settings").locator(f"input[name={name}]").fill(str(place))
