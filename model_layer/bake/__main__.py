@@ -43,6 +43,7 @@ def _order(arguments: Sequence[str] | None) -> Order:
     parser.add_argument("--to", dest="target", type=Path, required=True, metavar="FOLDER", help="where the baked model goes")
     parser.add_argument("--dtype", choices=DTYPES, default="float16", help="precision of the stored weights (float16)")
     parser.add_argument("--skip-reference", action="store_true", help="no check against transformers: torch is not needed")
+    parser.add_argument("--no-probes", dest="probes", action="store_false", help="the model will not judge in the lab")
     parser.add_argument("--name", help="name of the model (that of FOLDER)")
     parser.add_argument("--description", help="what the manifest says of the model")
     parser.add_argument("--origin", help="where the weights of a local folder come from")

@@ -13,6 +13,7 @@ from model_layer.bake.self_check import check_known_answers, check_reference, ch
 from model_layer.bake.sources import CATALOGUE, WEIGHTS, PinnedModel, files_of, recognise, require_folder
 from model_layer.bake.verify import check_pins, file_records, holds
 from model_layer.config import Gpt2Config
+from model_layer.constitution.probe_fit import add_probes
 from model_layer.errors import ModelNotLoadableError
 from model_layer.language_model import LanguageModel
 from model_layer.manifest import FileRecord, Manifest
@@ -26,12 +27,16 @@ Records = Mapping[str, FileRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to bake, and where to. A text that is None is taken from the catalogue, or else says that nothing is known."""
+    """What to bake, and where to. A text that is None is taken from the catalogue, or else says that nothing is known.
+
+    With `probes` the model can judge in the constitution lab: they are fitted on what was baked.
+    """
 
     source: str
     target: Path
     dtype: str = "float16"
     skip_reference: bool = False
+    probes: bool = False
     name: str | None = None
     description: str | None = None
     origin: str | None = None
@@ -82,6 +87,7 @@ def _already_there(target: Path, order: Order, labels: Mapping[str, str], record
         return None
     same = all(getattr(manifest, key) == value for key, value in labels.items())
     same = same and records in (None, manifest.source_files) and (order.skip_reference or "reference" in manifest.checks)
+    same = same and (not order.probes or "probes" in manifest.checks)
     if not (same and holds(manifest, target)):
         return None
     log.info("already baked: %s", target)
@@ -107,8 +113,11 @@ def _bake_folder(folder: Path, target: Path, order: Order, *, labels: Mapping[st
             checks=checks,
         )
         manifest.write(staging)
+        if order.probes:
+            log.info("fitting the probes of the constitution lab")
+            add_probes(staging)
     log.info("baked: %s", target)
-    return manifest
+    return Manifest.read(target)
 
 
 def _prove(folder: Path, staging: Path, weights_sha256: str, order: Order) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,0 +1,111 @@
+"""The language model as judge: linear probes on its hidden states (Alain and Bengio 2016, arXiv:1610.01644).
+
+A probe sees the mean of a sentence's hidden states and says how likely it is that the sentence violates its principle. It was
+fitted on labelled sentences when the model was baked, and belongs to these weights alone: texts of a tuned model are judged by
+the model that it was tuned from.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_layer.constitution.errors import NoProbeError
+from model_layer.constitution.logistic import LogisticRegression
+from model_layer.language_model import LanguageModel
+
+PROBE_FILE = "probe.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFigures:
+    """How well a probe does: on its own folds while it was fitted, and on sentences that it never saw."""
+
+    fit_sentences: int
+    held_out_sentences: int
+    cross_validated_precision: float
+    cross_validated_recall: float
+    held_out_precision: float
+    held_out_recall: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """One principle's probe. A sentence is flagged from `threshold` on, which cross-validation chose."""
+
+    regression: LogisticRegression
+    threshold: float
+    figures: ProbeFigures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probes:
+    """The probes of a model by principle. Features are centred and scaled by `mean` and `scale`, (width,) each."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    by_principle: Mapping[str, Probe]
+
+    def scaled(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(rows, width) -> (rows, width)."""
+        return np.asarray((features - self.mean) / self.scale)
+
+    def probabilities(self, principle: str, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How likely each sentence violates a principle: unscaled features (rows, width) -> (rows,). Raises NoProbeError."""
+        return self.of(principle).regression.probabilities(self.scaled(features))
+
+    def of(self, principle: str) -> Probe:
+        """The probe of a principle. Raises NoProbeError."""
+        if principle not in self.by_principle:
+            raise NoProbeError("a principle of your own has rules only: ask for mode rules")
+        return self.by_principle[principle]
+
+    def write(self, folder: Path) -> None:
+        """Write `probe.json`."""
+        body = {
+            "format": FORMAT,
+            "mean": _listed(self.mean),
+            "scale": _listed(self.scale),
+            "principles": {name: _to_json(probe) for name, probe in self.by_principle.items()},
+        }
+        (folder / PROBE_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Probes":
+        """The probes of a baked model. Raises NoProbeError when it has none."""
+        try:
+            body = json.loads((folder / PROBE_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NoProbeError("this model was baked without probes: it cannot judge") from error
+        probes = {name: _from_json(fields) for name, fields in body["principles"].items()}
+        return cls(np.array(body["mean"]), np.array(body["scale"]), probes)
+
+
+def sentence_features(model: LanguageModel, texts: Sequence[str]) -> NDArray[np.float64]:
+    """The mean hidden state of each text after the final layer norm, (texts, width)."""
+    sequences = [(model.encode(text) or [model.end_of_text_id])[: model.context_window] for text in texts]
+    means = [hidden.mean(axis=0, dtype=np.float64) for hidden in model.hidden_states_batch(sequences)]
+    return np.array(means).reshape(len(texts), model.config.width)
+
+
+def _listed(values: NDArray[np.float64]) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
+def _to_json(probe: Probe) -> dict[str, Any]:
+    return {
+        "weights": _listed(probe.regression.weights),
+        "bias": float(f"{probe.regression.bias:.6g}"),
+        "threshold": probe.threshold,
+        "figures": asdict(probe.figures),
+    }
+
+
+def _from_json(fields: dict[str, Any]) -> Probe:
+    regression = LogisticRegression(np.array(fields["weights"]), float(fields["bias"]))
+    return Probe(regression, float(fields["threshold"]), ProbeFigures(**fields["figures"]))
