@@ -67,6 +67,16 @@ class Settings(BaseModel):
     run_jobs: bool = Field(default=True, description="whether a server works jobs off in its own process")
     max_job_requests: int = Field(default=1000, ge=1, le=1000)
 
+    lab_store: Literal["sqlite", "dynamodb"] = "sqlite"
+    lab_table: str | None = Field(default=None, description="the table's name; needed for dynamodb")
+    lab_location: Location | None = Field(
+        default=None, description="the folder of a bucket in which files of training runs lie; without it in data_folder"
+    )
+    lab_function_name: str | None = Field(
+        default=None, description="name or ARN of the function that trains; without it `python -m handler.lab` does"
+    )
+    lab_lease_s: int = Field(default=60, ge=5, le=900, description="how long a worker that was killed keeps its run")
+
     body_bytes: int = Field(default=16 * 1024, ge=1024, le=MEGABYTE)
     batch_body_bytes: int = Field(default=256 * 1024, ge=1024, le=4 * MEGABYTE)
     prompt_characters: int = Field(default=2000, ge=1, le=100_000)
@@ -111,6 +121,8 @@ class Settings(BaseModel):
             raise ValueError("JOBS_TABLE is needed with JOB_STORE=dynamodb")
         if self.job_queue == "sqs" and not self.job_queue_url:
             raise ValueError("JOB_QUEUE_URL is needed with JOB_QUEUE=sqs")
+        if self.lab_store == "dynamodb" and not self.lab_table:
+            raise ValueError("LAB_TABLE is needed with LAB_STORE=dynamodb")
         return self
 
     @property

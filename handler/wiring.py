@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from handler.jobs.background import BackgroundWorker
@@ -15,10 +17,16 @@ from handler.jobs.opening import Opening
 from handler.jobs.parts import NoObjects, ObjectStore, Parts
 from handler.jobs.task import MOST_RECEIVES
 from handler.jobs.worker import Worker
+from handler.lab.desk import Call, LabDesk, not_called
+from handler.lab.judges import Judges
+from handler.lab.run import LabFiles, LabStore
+from handler.lab.versions import Versions
 from handler.models import catalog_of
 from handler.settings import Settings
+from handler.stores.folder_files import FolderFiles
 from handler.stores.sqlite import SqliteSessionStore
 from handler.stores.sqlite_jobs import SqliteJobStore
+from handler.stores.sqlite_lab import SqliteLabStore
 from handler.stores.sqlite_queue import SqliteJobQueue
 from handler.telemetry import Telemetry
 from handler.wheel.errors import NotOnLambdaError
@@ -31,6 +39,8 @@ from model_layer.sampling import system_uniform
 from model_layer.threads import use_threads
 
 if TYPE_CHECKING:
+    from handler.lab.attempt import Announce
+    from handler.lab.worker import LabWorker
     from handler.stores.lambda_function import LambdaFunction
 
 Clock = Callable[[], datetime]
@@ -50,6 +60,8 @@ class Application:
     queue: JobQueue
     worker: Worker
     telemetry: Telemetry
+    judges: Judges
+    lab: LabDesk
 
     def model(self, name: str | None = None) -> LanguageModel:
         """A model by name, the default one without. Raises ModelNotFoundError, ModelNotLoadableError."""
@@ -59,6 +71,21 @@ class Application:
         """A worker for this process's queue, not yet started."""
         tell = self.telemetry
         return BackgroundWorker(self.queue, self.worker, report=tell.worker_failed, worked=tell.worked)
+
+    def lab_worker(self, announce: "Announce | None" = None) -> "LabWorker":
+        """A worker of training runs in this process."""
+        from handler.lab.worker import LabWorker  # noqa: PLC0415 - who serves does not train
+
+        return LabWorker(
+            self.lab.store,
+            self.lab.files,
+            self.catalog.folder,
+            clock=self.clock,
+            work_root=scratch_folder(self.settings) / "lab-work",
+            lease_s=self.settings.lab_lease_s,
+            report=self.telemetry.worker_failed,
+            announce=announce,
+        )
 
     def itself(self) -> "LambdaFunction":
         """The function that this process is an environment of, by the alias that is kept warm. Raises NotOnLambdaError."""
@@ -70,8 +97,8 @@ class Application:
 
     def close(self) -> None:
         """Close the files that are open; they are opened again when they are used again."""
-        for part in (self.store, self.desk.store, self.queue):
-            if isinstance(part, SqliteSessionStore | SqliteJobStore | SqliteJobQueue):
+        for part in (self.store, self.desk.store, self.queue, self.lab.store):
+            if isinstance(part, SqliteSessionStore | SqliteJobStore | SqliteJobQueue | SqliteLabStore):
                 part.close()
 
     def prime(self) -> None:
@@ -91,7 +118,9 @@ def utc_now() -> datetime:
 def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], float] = system_uniform) -> Application:
     """Connect the parts. No model is loaded and no store is opened yet. Raises ModelNotFoundError, ModelNotLoadableError."""
     use_threads(settings.compute_threads)
-    catalog = catalog_of(settings)
+    runs, files = _lab_store(settings, clock), _lab_files(settings)
+    versions = Versions(runs, files, clock=clock, folder=scratch_folder(settings) / "lab-models")
+    catalog = catalog_of(settings, versions)
     wheel = TokenWheel(
         catalog,
         clock=clock,
@@ -101,7 +130,7 @@ def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], f
         uniform=uniform,
     )
     store = _store(settings, clock)
-    telemetry = Telemetry(settings, forward_passes=lambda: _forward_passes(catalog))
+    telemetry = Telemetry(settings, forward_passes=lambda: catalog.forward_passes)
     jobs, queue, objects = _job_store(settings, clock), _job_queue(settings, clock), _objects(settings)
     parts, report = Parts(objects), telemetry.task_failed
     opening = Opening(jobs, catalog, queue, parts, settings, report=report)
@@ -116,6 +145,8 @@ def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], f
         queue=queue,
         worker=Worker(jobs, catalog, opening, Keeping(jobs, parts, report=report), report=report),
         telemetry=telemetry,
+        judges=Judges(catalog),
+        lab=LabDesk(runs, files, catalog, versions, _lab_call(settings), clock=clock),
     )
 
 
@@ -160,5 +191,32 @@ def _objects(settings: Settings) -> ObjectStore:
     return S3Objects(settings.jobs_location)
 
 
-def _forward_passes(catalog: ModelCatalog) -> int:
-    return sum(catalog.get(name).forward_passes for name in catalog.names() if catalog.is_loaded(name))
+def _lab_store(settings: Settings, clock: Clock) -> LabStore:
+    if settings.lab_store == "sqlite":
+        return SqliteLabStore(settings.data_folder / "lab.sqlite3", clock=clock)
+    from handler.stores.dynamodb_lab import DynamoDbLabStore  # noqa: PLC0415 - as above
+
+    assert settings.lab_table, "settings name a table with dynamodb"
+    return DynamoDbLabStore(settings.lab_table, clock=clock)
+
+
+def _lab_files(settings: Settings) -> LabFiles:
+    if settings.lab_location is None:
+        return FolderFiles(settings.data_folder / "lab")
+    from handler.stores.s3_lab import S3LabFiles  # noqa: PLC0415 - as above
+
+    return S3LabFiles(settings.lab_location)
+
+
+def _lab_call(settings: Settings) -> Call:
+    if settings.lab_function_name is None:
+        return not_called
+    from handler.stores.lambda_function import LambdaFunction  # noqa: PLC0415 - as above
+
+    function = LambdaFunction(settings.lab_function_name)
+    return lambda run_id: function.call_later({"lab_run": run_id})
+
+
+def scratch_folder(settings: Settings) -> Path:
+    """Where files lie that can be had again: on Lambda only /tmp can be written to."""
+    return Path(gettempdir()) if settings.on_lambda else settings.data_folder

@@ -51,6 +51,12 @@ class LambdaFunction:
             raise StoreUnavailableError
         return content
 
+    def call_later(self, event: Mapping[str, Any]) -> None:
+        """Hand the event in: Lambda calls the function with it soon, perhaps more than once. Raises StoreUnavailableError."""
+        with translated():
+            payload = json.dumps(event).encode()
+            self._client.invoke(**self._called, InvocationType="Event", Payload=payload)  # type: ignore[arg-type] # keys by name
+
     def call_together(self, event: Mapping[str, Any], times: int) -> list[dict[str, Any] | None]:
         """The answers to as many calls at the same time, so that each has an environment of its own; None for one that failed.
 

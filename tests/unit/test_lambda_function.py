@@ -54,6 +54,20 @@ def test_an_arn_needs_no_alias(client: "LambdaClient", stubber: Stubber) -> None
     assert LambdaFunction(arn, client=client).call({}) == {}
 
 
+def test_a_later_call_is_handed_in(client: "LambdaClient", stubber: Stubber) -> None:
+    """As an event that Lambda keeps: nobody waits for what comes of it."""
+    sent = {"FunctionName": "lab", "InvocationType": "Event", "Payload": b'{"lab_run": "1f0c"}'}
+    stubber.add_response("invoke", {"StatusCode": 202}, sent)
+    LambdaFunction("lab", client=client).call_later({"lab_run": "1f0c"})
+
+
+def test_a_later_call_that_is_not_taken_is_unavailable(client: "LambdaClient", stubber: Stubber) -> None:
+    """So that whoever hands it in does not take it for done."""
+    stubber.add_client_error("invoke", "TooManyRequestsException", http_status_code=429)
+    with pytest.raises(StoreUnavailableError):
+        LambdaFunction("lab", client=client).call_later({})
+
+
 @pytest.mark.parametrize("content", [{"errorMessage": "zebra", "errorType": "X"}, None, "text"])
 def test_a_function_that_fails_is_unavailable(client: "LambdaClient", stubber: Stubber, content: Any) -> None:
     """Its words are not repeated."""

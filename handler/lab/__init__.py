@@ -1,0 +1,1 @@
+"""The constitution lab as a service: judging, comparing, and training runs that survive a kill."""
