@@ -9,12 +9,22 @@ from handler.api.body_guard import BodyGuard
 from handler.api.documents import DocumentedApp
 from handler.api.errors import install_handlers
 from handler.api.request_log import RequestLog
-from handler.api.routers import insights, jobs, models, operations, sessions, spins, wheels
+from handler.api.routers import constitution, insights, jobs, lab_runs, models, operations, sessions, spins, wheels
 from handler.api.security_headers import SecurityHeaders
 from handler.wiring import Application
 
-ROUTERS = (sessions.router, spins.router, insights.router, wheels.router, jobs.router, models.router, operations.router)
-BATCH_PATHS = ("/api/wheel", "/api/jobs")
+ROUTERS = (
+    sessions.router,
+    spins.router,
+    insights.router,
+    wheels.router,
+    jobs.router,
+    constitution.router,
+    lab_runs.router,
+    models.router,
+    operations.router,
+)
+BATCH_PATHS = ("/api/wheel", "/api/jobs", "/api/constitution/evaluate")
 
 
 def create_app(application: Application) -> FastAPI:

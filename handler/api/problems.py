@@ -7,8 +7,10 @@ from typing import Any
 
 from handler.api import limits
 from handler.api.contracts.problems import FieldProblem
+from handler.lab import errors as runs
 from handler.wheel import errors as wheel
 from model_layer import errors as model_layer
+from model_layer.constitution import errors as lab
 
 SHOWN_PROBLEMS = 20  # of one body, which can have thousands
 
@@ -67,6 +69,17 @@ PROBLEMS: dict[type[Exception], Problem] = {
     model_layer.ContextWindowExceededError: Problem(400, "context_window_exceeded"),
     model_layer.TokenIdOutOfRangeError: Problem(400, "token_id_out_of_range"),
     model_layer.BakeError: INTERNAL_ERROR,
+    runs.RunNotFoundError: Problem(404, "run_not_found"),
+    runs.RunFileNotFoundError: Problem(404, "file_not_found"),
+    runs.RunNotFinishedError: Problem(409, "run_not_finished"),
+    runs.LeaseLostError: INTERNAL_ERROR,
+    runs.FilesGoneError: Problem(503, "files_gone", "files of this run are gone"),
+    lab.JudgeUnavailableError: Problem(503, "judge_unavailable", "the judge gave no verdict: try again shortly"),
+    lab.NoProbeError: Problem(400, "no_probe"),
+    lab.RevisionFailedError: Problem(409, "revision_failed"),
+    lab.NothingToLearnError: Problem(409, "nothing_to_learn"),
+    lab.ForeignCheckpointError: INTERNAL_ERROR,
+    lab.DifferentVocabulariesError: Problem(400, "different_vocabularies"),
 }
 
 

@@ -46,14 +46,14 @@ async def application_of(request: Request) -> Application:
 
 async def session_id_of(session_id: Annotated[str, Path(description="a uuid")]) -> str:
     """The id in its one spelling. Raises SessionNotFoundError for what cannot be one."""
-    if not _is_uuid(session_id):
+    if not is_uuid(session_id):
         raise SessionNotFoundError
     return session_id.lower()
 
 
 async def job_id_of(job_id: Annotated[str, Path(description="a uuid")]) -> str:
     """The id in its one spelling. Raises JobNotFoundError for what cannot be one."""
-    if not _is_uuid(job_id):
+    if not is_uuid(job_id):
         raise JobNotFoundError
     return job_id.lower()
 
@@ -78,7 +78,8 @@ def at_version(write: Write, expected_version: int | None) -> Write:
     return replace(write, expected_version=expected_version)
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Whether a text is a uuid, in small or capital letters."""
     try:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:

@@ -8,16 +8,30 @@ import pytest
 from fastapi.openapi.models import OpenAPI
 from starlette.testclient import TestClient
 
-from tests.api_client import make_client, spin, start_session
+from handler.wiring import Application
+from tests.api_client import client_of, spin, start_session
+from tests.finished_runs import finished_run
 from tests.job_client import WHEEL, hand_in
+from tests.judging_models import judging_application
 
-OF_NO_CONTRACT = {("GET", "/metrics"), ("GET", "/api/jobs/{job_id}/results")}  # no JSON
+OF_NO_CONTRACT = {
+    ("GET", "/metrics"),
+    ("GET", "/api/jobs/{job_id}/results"),
+    ("GET", "/api/constitution/runs/{run_id}/files/{name}"),
+}  # no JSON
+BEGINNINGS = ("/api/sessions", "/api/jobs", "/api/constitution/runs")
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
+    """An application round a model that can judge."""
+    return judging_application(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def client(application: Application) -> Iterator[TestClient]:
     """One server for the tests of this module."""
-    with make_client(tmp_path_factory.mktemp("data")) as client:
+    with client_of(application) as client:
         yield client
 
 
@@ -83,6 +97,19 @@ def test_every_route_is_documented(schema: dict[str, Any]) -> None:
         ("GET", "/api/jobs/{job_id}"),
         ("GET", "/api/jobs/{job_id}/results"),
         ("DELETE", "/api/jobs/{job_id}"),
+        ("GET", "/api/constitution/principles"),
+        ("POST", "/api/constitution/evaluate"),
+        ("POST", "/api/constitution/revise"),
+        ("POST", "/api/constitution/compare"),
+        ("GET", "/api/constitution/plans"),
+        ("POST", "/api/constitution/runs"),
+        ("GET", "/api/constitution/runs"),
+        ("GET", "/api/constitution/runs/{run_id}"),
+        ("DELETE", "/api/constitution/runs/{run_id}"),
+        ("POST", "/api/constitution/runs/{run_id}/resume"),
+        ("GET", "/api/constitution/runs/{run_id}/report"),
+        ("GET", "/api/constitution/runs/{run_id}/files"),
+        ("GET", "/api/constitution/runs/{run_id}/files/{name}"),
         ("GET", "/api/models"),
         ("GET", "/health"),
         ("GET", "/ready"),
@@ -125,7 +152,7 @@ def test_a_key_that_begins_something_is_documented_as_long(schema: dict[str, Any
                 key = parameter["schema"]["anyOf"][0]
                 shortest[method, path] = key["minLength"]
                 assert (key["maxLength"], bool(parameter["description"])) == (255, True)
-    assert [shortest.pop(("POST", path)) for path in ("/api/sessions", "/api/jobs")] == [16, 16]
+    assert [shortest.pop(("POST", path)) for path in BEGINNINGS] == [16, 16, 16]
     assert set(shortest.values()) == {1}
 
 
@@ -180,10 +207,10 @@ def test_a_seed_is_documented_as_it_is_taken(schema: dict[str, Any]) -> None:
     assert (integer, null) == ({"type": "integer"}, {"type": "null"})
 
 
-def test_answers_hold_exactly_the_documented_fields(client: TestClient, schema: dict[str, Any]) -> None:
+def test_answers_hold_exactly_the_documented_fields(client: TestClient, application: Application, schema: dict[str, Any]) -> None:
     """Each successful answer has the required fields of its contract and no other than its contract's."""
     session_id = start_session(client)["session_id"]
-    job_id = hand_in(client, WHEEL)
+    job_id, run_id = hand_in(client, WHEEL), finished_run(client, application)
     spin(client, session_id)
     bodies = {
         "set-prompt": {"prompt": "a fox"},
@@ -191,12 +218,15 @@ def test_answers_hold_exactly_the_documented_fields(client: TestClient, schema: 
         "wheel": {"prompt": "a"},
         "score": {"text": "a fox"},
         "jobs": {"requests": [WHEEL]},
+        "evaluate": {"text": "a fox"},
+        "revise": {"prompt": "a fox"},
+        "compare": {"prompt": "a fox"},
     }
     paths = sorted(operations(schema), key=lambda one: (one[0] == "DELETE", one[1].endswith("set-prompt")))
     for method, path, operation in paths:
         if (method, path) in OF_NO_CONTRACT:
             continue
-        url = path.format(session_id=session_id, job_id=job_id)
+        url = path.format(session_id=session_id, job_id=job_id, run_id=run_id)
         answer = client.request(method, url, json=bodies.get(path.rsplit("/", 1)[-1], {}))
         success = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
         contract = resolved(schema, success.get("anyOf", [success])[0]["$ref"])

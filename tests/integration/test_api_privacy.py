@@ -9,8 +9,9 @@ from starlette.testclient import TestClient
 
 from handler.wheel.token_wheel import TokenWheel
 from handler.wiring import Application
-from tests.api_client import client_of, make_application, start_session
+from tests.api_client import UNKNOWN_ID, client_of, make_application, start_session
 from tests.job_client import done
+from tests.judging_models import judging_application
 
 SECRET = "my secret is zebrazebra"
 MARK = "zebra"
@@ -51,6 +52,34 @@ def calls_about_jobs(client: TestClient, application: Application) -> list[Call]
     ]
 
 
+def calls_about_the_lab() -> list[Call]:
+    """The same for judgements, revisions, comparisons and runs."""
+    lab = "/api/constitution"
+    own = {"name": MARK, "title": SECRET, "weight": 1, "phrases": [SECRET]}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("evaluate", {"text": SECRET}),
+        ("evaluate", {"texts": [SECRET] * 101}),
+        ("evaluate", {"text": SECRET, "mode": SECRET}),
+        ("evaluate", {"text": SECRET, "mode": "rules", "principles": [own]}),
+        ("evaluate", {"text": SECRET, "mode": "rules", "principles": [{**own, "name": SECRET}]}),
+        ("evaluate", {"text": SECRET, "judge_model": SECRET}),
+        ("revise", {"prompt": SECRET, "draft": SECRET, "seed": SECRET}),
+        ("revise", {"prompt": SECRET, "reviser": SECRET}),
+        ("revise", {"prompt": SECRET, "draft": SECRET, "model_name": SECRET}),
+        ("compare", {"prompt": SECRET, "seed": SECRET}),
+        ("compare", {"prompt": SECRET, "before": SECRET}),
+        ("runs", {"plan": SECRET}),
+        ("runs", {"base": SECRET}),
+    ]
+    return [
+        *(("POST", f"{lab}/{path}", {"json": body}) for path, body in bodies),
+        ("GET", f"{lab}/runs/{MARK}", {}),
+        ("GET", f"{lab}/runs/{UNKNOWN_ID}/files/{MARK}", {}),
+        ("GET", f"{lab}/runs/{UNKNOWN_ID}/report?format={MARK}", {}),
+        ("DELETE", f"{lab}/runs/{MARK}", {}),
+    ]
+
+
 def walk_every_route(client: TestClient, application: Application) -> list[str]:
     """Send the secret everywhere, rightly and wrongly; the bodies of all errors."""
     session_id = start_session(client, SECRET)["session_id"]
@@ -87,7 +116,8 @@ def walk_every_route(client: TestClient, application: Application) -> list[str]:
         (MARK.upper(), "/health", {}),
         ("DELETE", path, {}),
     ]
-    answers = [client.request(method, url, **rest) for method, url, rest in calls + calls_about_jobs(client, application)]
+    calls += calls_about_jobs(client, application) + calls_about_the_lab()
+    answers = [client.request(method, url, **rest) for method, url, rest in calls]
     assert {answer.status_code for answer in answers} >= {200, 400, 404, 405, 413, 415, 422}
     assert all(answer.status_code < 500 for answer in answers)
     return [answer.text + str(answer.headers) for answer in answers if answer.status_code >= 400]
@@ -99,7 +129,7 @@ def test_no_text_reaches_logs_metrics_or_errors(
 ) -> None:
     """Every route, right and wrong, on a laptop and on Lambda: the secret is in no line and no error."""
     caplog.set_level(logging.DEBUG)
-    application = make_application(tmp_path, aws_lambda_function_memory_size=memory)
+    application = judging_application(tmp_path, aws_lambda_function_memory_size=memory)
     with client_of(application) as client:
         errors = walk_every_route(client, application)
         metrics = client.get("/metrics").text

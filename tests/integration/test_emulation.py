@@ -20,7 +20,7 @@ from tests.emulation.layout import GROUP, ROOT, USER, can_confine
 from tests.gate import is_gate
 
 SAM_PYTHON = ROOT / ".cache" / "sam" / "bin" / "python"
-EVENTS = sorted(path for path in (ROOT / "events").glob("*.json") if path.stem != "pre-traffic")
+EVENTS = sorted(path for path in (ROOT / "events").glob("*.json") if path.stem not in {"pre-traffic", "lab-run"})
 ENVIRONMENTS = 4
 PATIENCE_S = 120
 PROBE = """
