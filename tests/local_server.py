@@ -33,6 +33,14 @@ def server(data_folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> 
         process.wait()
 
 
+def lab_worker(data_folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """What `make run-lab` starts: a process that takes up the training runs of such a server, told in `lab.log`."""
+    settings = {"DATA_FOLDER": str(data_folder), "MODEL": "storybook", "THREADS": "1", "OMP_NUM_THREADS": "1", "LAB_LEASE_S": "5"}
+    with (data_folder / "lab.log").open("ab") as log:
+        command = [sys.executable, "-m", "handler.lab", *arguments]
+        return subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
+
+
 def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], log_path: Path) -> None:
     """Ask until the process listens; fail with its output when it stops."""
     while True:

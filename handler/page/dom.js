@@ -18,6 +18,12 @@ export function makeSvg(tag, attributes = {}, ...children) {
 /** A row of a table, a cell for each content. */
 export const tableRow = (className, ...cells) => make("tr", { className }, ...cells.map((content) => make("td", {}, content)));
 
+/** A table with a head, which scrolls sideways where it is too wide. */
+export function table(label, names, rows) {
+  const head = make("thead", {}, make("tr", {}, ...names.map((textContent) => make("th", { scope: "col", textContent }))));
+  return make("div", { className: "sideways", role: "region", ariaLabel: label, tabIndex: 0 }, make("table", {}, head, make("tbody", {}, ...rows)));
+}
+
 /** A share between 0 and 1, for the style sheet to draw. */
 export function withShare(element, share, name = "--share") {
   element.style.setProperty(name, share);

@@ -34,9 +34,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps sessions and runs."""
+    return tmp_path_factory.mktemp("sessions")
+
+
+@pytest.fixture(scope="session")
+def site(data_folder: Path) -> Iterator[str]:
     """The address of a server on the bundled model."""
-    with server(tmp_path_factory.mktemp("sessions")) as client:
+    with server(data_folder) as client:
         yield str(client.base_url).rstrip("/")
 
 

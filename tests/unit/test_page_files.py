@@ -12,6 +12,7 @@ from handler.api.page import FOLDER
 MOST_BYTES = 150_000
 LANGUAGES = ("en", "de", "es", "zh", "ar")
 PLURALS = re.compile(r"\.(zero|one|two|few|many)$")
+MADE_UP = {"problem", "ending", "tab", "replay", "principle", "judge", "plan", "status", "activity", "measure"}
 SOURCES = sorted([*FOLDER.glob("*.js"), *FOLDER.glob("*.html")])
 
 
@@ -33,8 +34,8 @@ def used_keys() -> set[str]:
 
 
 def is_made_up(key: str) -> bool:
-    """Whether the page puts a key together: of a setting, tab, error, ending or outcome."""
-    return key.split(".", maxsplit=1)[0] in {"problem", "ending", "tab", "replay"} or key.endswith(".note")
+    """Whether the page puts a key together: of a setting, tab, error, ending or outcome; in the lab of a name in an answer."""
+    return key.split(".", maxsplit=1)[0] in MADE_UP or key.endswith(".note")
 
 
 def test_the_languages_are_those_of_the_page() -> None:
