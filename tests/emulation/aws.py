@@ -1,4 +1,4 @@
-"""The fake endpoints: DynamoDB and SQS by moto's server, with what our template describes, and SQS's way to a function."""
+"""The fake endpoints: DynamoDB, SQS and S3 by moto's server, with what our template describes, and SQS's way to a function."""
 
 import json
 import subprocess
@@ -20,6 +20,7 @@ ACCOUNT = {
     "AWS_REGION": "us-east-1",
 }
 TABLES = {"SESSIONS_TABLE": "SessionsTable", "JOBS_TABLE": "JobsTable"}
+LAB_TABLE, LAB_FUNCTION, BUCKET = "LabTable", "LabFunction", "lab-bucket"
 QUEUE, DEAD_LETTERS = "JobsQueue", "JobsDeadLetters"
 POLL_S = 0.2
 
@@ -35,13 +36,12 @@ class Aws:
         self.url = url
         self.dynamodb = session.client("dynamodb", endpoint_url=url)
         self.sqs = session.client("sqs", endpoint_url=url)
+        self.s3 = session.client("s3", endpoint_url=url)
 
     def make(self, properties: Callable[[str], Mapping[str, Any]]) -> dict[str, str]:
         """Make tables and queues by the properties of the template's resources; the variables of a function that name them."""
         for name in TABLES.values():
-            given = properties(name)
-            wanted = {key: given[key] for key in ("KeySchema", "AttributeDefinitions", "BillingMode")}
-            self.dynamodb.create_table(TableName=name, **wanted)
+            self._make_table(name, properties(name))
         queue = properties(QUEUE)
         dead_url = self.sqs.create_queue(QueueName=DEAD_LETTERS)["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -49,6 +49,16 @@ class Aws:
         attributes: Any = {"VisibilityTimeout": str(queue["VisibilityTimeout"]), "RedrivePolicy": json.dumps(redrive)}
         url = self.sqs.create_queue(QueueName=QUEUE, Attributes=attributes)["QueueUrl"]
         return {**TABLES, "JOB_QUEUE_URL": url}
+
+    def make_lab(self, properties: Callable[[str], Mapping[str, Any]]) -> dict[str, str]:
+        """Make the table and the bucket of the lab; the variables of a function that name its parts."""
+        self._make_table(LAB_TABLE, properties(LAB_TABLE))
+        self.s3.create_bucket(Bucket=BUCKET)
+        return {"LAB_TABLE": LAB_TABLE, "LAB_LOCATION": f"s3://{BUCKET}/lab/", "LAB_FUNCTION_NAME": LAB_FUNCTION}
+
+    def _make_table(self, name: str, given: Mapping[str, Any]) -> None:
+        wanted = {key: given[key] for key in ("KeySchema", "AttributeDefinitions", "BillingMode")}
+        self.dynamodb.create_table(TableName=name, **wanted)
 
     def poll(self, url: str, pool: Pool) -> bool:
         """Hand a batch to the function and remove what it does not return. Whether there was one."""

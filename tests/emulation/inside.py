@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.ports import free_ports
-from tests.emulation.aws import ACCOUNT, Aws, moto_server, polling
+from tests.emulation.aws import ACCOUNT, LAB_FUNCTION, Aws, moto_server, polling
 from tests.emulation.execution import Environment
 from tests.emulation.gateway import gateway
 from tests.emulation.lambda_api import LambdaApi
@@ -19,9 +19,9 @@ from tests.emulation.layout import ROOT, Confined, Installed, Unconfined, confin
 from tests.emulation.pool import Pool
 from tests.emulation.stack import Stack
 
-FUNCTIONS = ("WebFunction", "BatchFunction")
+FUNCTIONS = ("WebFunction", "BatchFunction", LAB_FUNCTION)
 SET_FLAGS, UP_AND_RUNNING = 0x8914, 0x41  # SIOCSIFFLAGS; IFF_UP | IFF_RUNNING
-LONGER_S = "60"  # the emulator counts a runtime's start against the function's time
+LEAST_S = 60  # the emulator counts a runtime's start against the function's time
 
 
 def main(listeners: tuple[int, int], environments: int, models: str, how: str) -> None:
@@ -37,8 +37,8 @@ def main(listeners: tuple[int, int], environments: int, models: str, how: str) -
         listener, functions, own = (closing.enter_context(one) for one in (*map(_inherited, listeners), _new_listener()))
         moto_port = free_ports(1)[0]
         aws = Aws(closing.enter_context(moto_server(installed.interpreter, moto_port)))
-        shared = {**ACCOUNT, **aws.make(stack.properties), "MODEL": os.environ["MODEL"], "AWS_ENDPOINT_URL": aws.url}
-        shared["AWS_ENDPOINT_URL_LAMBDA"] = f"http://127.0.0.1:{own.getsockname()[1]}"
+        shared = {**ACCOUNT, **aws.make(stack.properties), **aws.make_lab(stack.properties), "AWS_ENDPOINT_URL": aws.url}
+        shared |= {"MODEL": os.environ["MODEL"], "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{own.getsockname()[1]}"}
         pools = {name: closing.enter_context(_pool(stack, name, place, shared, environments)) for name in FUNCTIONS}
         for one in (functions, own):  # for callers outside, and for the functions themselves
             LambdaApi(pools, one).start()
@@ -67,8 +67,10 @@ def _installed(models: Path | None) -> Installed:
 @contextmanager
 def _pool(stack: Stack, name: str, place: Confined | Unconfined, shared: dict[str, str], most: int) -> Iterator[Pool]:
     """The environments of one function, ended after the block."""
-    variables = {**stack.variables(name), **shared, "DATA_FOLDER": "/tmp/token-wheel", "AWS_LAMBDA_FUNCTION_TIMEOUT": LONGER_S}
-    pool = Pool(lambda: Environment(place, variables), most=most)
+    variables = {**stack.variables(name), **shared, "DATA_FOLDER": "/tmp/token-wheel"}
+    variables["AWS_LAMBDA_FUNCTION_TIMEOUT"] = str(max(LEAST_S, int(variables["AWS_LAMBDA_FUNCTION_TIMEOUT"])))
+    handler = stack.entry_point(name)
+    pool = Pool(lambda: Environment(place, variables, handler=handler), most=most)
     try:
         yield pool
     finally:

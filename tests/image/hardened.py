@@ -9,7 +9,9 @@ from typing import Any
 
 from tests.image.engine import docker
 
-EVENTS = sorted(path for path in (Path(__file__).parents[2] / "events").glob("*.json") if path.stem != "pre-traffic")
+EVENTS = sorted(
+    path for path in (Path(__file__).parents[2] / "events").glob("*.json") if path.stem not in {"pre-traffic", "lab-run"}
+)
 AS_LAMBDA = ("--read-only", "--tmpfs=/tmp", "--ipc=none", "--network=none", "--user=993:990", "--cap-drop=ALL")
 FUNCTION = ("--env=AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1769", "--env=AWS_LAMBDA_FUNCTION_TIMEOUT=60")
 INVOKE = """

@@ -8,9 +8,21 @@ from handler.doors.warm_up import MOST_ENVIRONMENTS, WarmUp
 from handler.jobs.task import MOST_RECEIVES
 from handler.settings import Settings
 from handler.stores.dynamodb import make_client
-from tests.template.template import ROOT, context_names, of_type, properties, statements, template, texts, variables
+from tests.template.template import (
+    ROOT,
+    context_names,
+    granted,
+    of_type,
+    plain,
+    properties,
+    resources,
+    statements,
+    template,
+    texts,
+    variables,
+)
 
-FUNCTIONS = ["WebFunction", "BatchFunction", "PreTrafficCheckFunction"]
+FUNCTIONS = ["WebFunction", "BatchFunction", "PreTrafficCheckFunction", "LabFunction"]
 NOT_SETTINGS = {"AWS_ENDPOINT_URL", "POWERTOOLS_TRACER_CAPTURE_RESPONSE", "POWERTOOLS_TRACER_CAPTURE_ERROR"}
 SHOWN_IN_LOGS = {
     "requestId",
@@ -70,15 +82,13 @@ def test_memory_is_what_a_new_account_may_have() -> None:
 
 def test_snapshots_and_provisioned_environments_exclude_each_other() -> None:
     """Whoever asks for both is told before anything is made; neither is on by itself."""
-    (rule,) = template()["Rules"].values()
+    rule = template()["Rules"]["SnapStartOrProvisioned"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "on"]}
     assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "ProvisionedConcurrency"}, "0"]}
-    parameters = template()["Parameters"]
-    assert (parameters["SnapStart"]["Default"], parameters["ProvisionedConcurrency"]["Default"]) == ("off", 0)
-    web = properties("WebFunction")
-    assert web["SnapStart"]["Fn::If"] == ["HasSnapStart", {"ApplyOn": "PublishedVersions"}, {"Ref": "AWS::NoValue"}]
-    assert "EphemeralStorage" not in web
-    assert "FileSystemConfigs" not in web
+    assert resources()["WebFunction"]["Properties"].keys().isdisjoint({"SnapStart", "ProvisionedConcurrencyConfig"})
+    web = resources(SnapStart="on")["WebFunction"]["Properties"]
+    assert web["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert web.keys().isdisjoint({"EphemeralStorage", "FileSystemConfigs", "ProvisionedConcurrencyConfig"})
 
 
 def test_pings_are_not_repeated_and_are_understood() -> None:
@@ -109,21 +119,23 @@ def test_traffic_moves_by_an_alias_after_a_check() -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_variable_is_a_setting(function: str) -> None:
     """A misspelt one would be ignored; AWS's own endpoint is declared so that sam local can give one."""
-    given = variables(function)
+    given = variables(function, EnableLab="true")
     assert {name.lower() for name in given if name not in NOT_SETTINGS} <= set(Settings.model_fields)
     assert given["AWS_ENDPOINT_URL"] == ""
 
 
+@pytest.mark.parametrize("lab", ["true", "false"])
 @pytest.mark.parametrize("function", ["WebFunction", "BatchFunction"])
-def test_the_variables_make_settings(function: str) -> None:
+def test_the_variables_make_settings(function: str, lab: str) -> None:
     """What stands for values of AWS is text; nothing that the stores need is missing."""
-    plain = {name: value if isinstance(value, str) else "x" for name, value in variables(function).items()}
-    settings = Settings.from_environment({**plain, "LOG_LEVEL": "INFO", "JOBS_LOCATION": "", "CORS_ORIGINS": ""})
+    given = variables(function, EnableLab=lab)
+    settings = Settings.from_environment({name: plain(value) for name, value in given.items()})
     assert (settings.job_store, settings.job_queue) == ("dynamodb", "sqs")
     assert settings.session_store == ("dynamodb" if function == "WebFunction" else "sqlite")
+    assert settings.lab_store == ("dynamodb" if lab == "true" else "sqlite")
 
 
-@pytest.mark.parametrize("table", ["SessionsTable", "JobsTable"])
+@pytest.mark.parametrize("table", ["SessionsTable", "JobsTable", "LabTable"])
 def test_tables_forget_and_can_be_brought_back(table: str) -> None:
     """Expired items go by themselves; a table does not go by accident."""
     given = properties(table)
@@ -145,9 +157,9 @@ def test_roles_may_do_no_more_than_they_need() -> None:
 
 def test_the_worker_of_jobs_sees_no_session() -> None:
     """Its role names the jobs' table alone."""
-    own = texts([statement for name, statement in statements() if name == "BatchRole"])
-    assert "JobsTable.Arn" in own
-    assert "SessionsTable.Arn" not in own
+    tables = {table for those in granted("BatchRole", "dynamodb").values() for table in those}
+    assert "JobsTable.Arn" in tables
+    assert "SessionsTable.Arn" not in tables
 
 
 def test_logs_are_kept_for_a_time_and_show_no_text() -> None:

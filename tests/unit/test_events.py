@@ -1,4 +1,4 @@
-"""The example events: each is for one door, and no door is without one."""
+"""The example events: each is for one entry point or door of it, and none of these is without one."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from handler.doors.recognition import DOORS, UnknownEventError, door_of
+from tests.template.template import of_type
 
 EVENTS = Path(__file__).parents[2] / "events"
-OF_ANOTHER_FUNCTION = {"pre-traffic"}  # handler.pre_traffic answers it
+OF_ANOTHER_FUNCTION = {"pre-traffic": "handler.pre_traffic.lambda_handler", "lab-run": "handler.lab_entrypoint.handler"}
 
 
 def read(path: Path) -> Any:
@@ -33,7 +34,14 @@ def test_every_door_has_an_event() -> None:
     assert doors == {handle for _, handle in DOORS}
 
 
-def test_the_event_of_another_function_is_none_of_ours() -> None:
-    """The function that answers students is no check of deployments."""
+def test_every_function_has_an_event() -> None:
+    """Those of the template that have an entry point of their own, and no event is for one that is not there."""
+    commands = [one["ImageConfig"]["Command"] for one in of_type("AWS::Serverless::Function").values() if "ImageConfig" in one]
+    assert sorted(commands) == sorted([entry_point] for entry_point in OF_ANOTHER_FUNCTION.values())
+
+
+@pytest.mark.parametrize("stem", OF_ANOTHER_FUNCTION)
+def test_the_event_of_another_function_is_none_of_ours(stem: str) -> None:
+    """The function that answers students checks no deployment and trains no model."""
     with pytest.raises(UnknownEventError):
-        door_of(read(EVENTS / "pre-traffic.json"))
+        door_of(read(EVENTS / f"{stem}.json"))
