@@ -42,21 +42,30 @@ class Gpt2:
         wanted = np.arange(len(ids)) if every_position else np.cumsum([len(one.new_ids) for one in batch]) - 1
         hidden = []
         for first, spans in _pieces(batch, caches):
-            rows = self._run(ids[first : first + spans[-1].end], spans)
+            rows = self._run(ids[first : first + spans[-1].end], spans, self._blocks)
             hidden.append(rows[wanted[(wanted >= first) & (wanted < first + len(rows))] - first])
         return Pass(self._final_norm(np.concatenate(hidden)), caches)
+
+    def early_states(self, sequences: Sequence[Sequence[int]], *, blocks: int) -> NDArray[np.float32]:
+        """Hidden states (tokens, width) of all tokens of new sequences after so many blocks, and the final layer norm."""
+        batch = [Continuation(self.empty_cache(), ids) for ids in sequences]
+        caches = [one.cache.extended(len(one.new_ids)) for one in batch]
+        ids = np.concatenate(sequences).astype(np.intp)
+        pieces = _pieces(batch, caches)
+        rows = [self._run(ids[first : first + spans[-1].end], spans, self._blocks[:blocks]) for first, spans in pieces]
+        return self._final_norm(np.concatenate(rows))
 
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """(rows, width) after the final layer norm -> (rows, vocab_size)."""
         return self._head(hidden)
 
-    def _run(self, ids: NDArray[np.intp], spans: Sequence[Span]) -> Rows:
-        """(tokens,) -> (tokens, width) after the last block."""
+    def _run(self, ids: NDArray[np.intp], spans: Sequence[Span], blocks: "Sequence[Block]") -> Rows:
+        """(tokens,) -> (tokens, width) after the last of the blocks."""
         positions = np.concatenate([np.arange(span.before, span.before + span.end - span.begin) for span in spans])
         rows = float32_rows(self._token_rows, ids)
         rows += float32_rows(self._position_rows, positions)
         attention = self._layers.attention(self._config, spans)
-        for block in self._blocks:
+        for block in blocks:
             block.advance(rows, attention)
         return rows
 

@@ -129,12 +129,18 @@ class LanguageModel:
 
     def hidden_states(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
         """Hidden states (tokens, width) of every position, after the final layer norm. Raises as `next_logits_batch` does."""
-        return self.hidden_states_batch([token_ids])[0]
+        ids = self._checked(token_ids)
+        with self._turn():
+            self._count(len(ids))
+            return self._network.forward([Continuation(self._network.empty_cache(), ids)], every_position=True).hidden
 
-    def hidden_states_batch(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
-        """The same for each sequence, in few forward passes: of each (tokens, width). Raises as `next_logits_batch` does."""
+    def early_states(self, sequences: Sequence[Sequence[int]], *, blocks: int) -> list[NDArray[np.float32]]:
+        """Of each sequence the hidden states (tokens, width) after the first `blocks` blocks and the final layer norm.
+
+        With all blocks they are `hidden_states`. Few passes for all sequences. Raises as `next_logits_batch` does.
+        """
         wanted = [self._checked(sequence) for sequence in sequences]
-        return [hidden for group in self._groups(wanted) for hidden in self._hidden_states(group)]
+        return [states for group in self._groups(wanted) for states in self._early_states(group, blocks)]
 
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (rows, vocab_size) of hidden states (rows, width)."""
@@ -186,12 +192,11 @@ class LanguageModel:
         if group:
             yield group
 
-    def _hidden_states(self, group: Sequence[Ids]) -> list[NDArray[np.float32]]:
+    def _early_states(self, group: Sequence[Ids], blocks: int) -> list[NDArray[np.float32]]:
         with self._turn():
             self._count(sum(len(ids) for ids in group))
-            batch = [Continuation(self._network.empty_cache(), ids) for ids in group]
-            hidden = self._network.forward(batch, every_position=True).hidden
-        return np.split(hidden, np.cumsum([len(ids) for ids in group])[:-1])
+            states = self._network.early_states(group, blocks=blocks)
+        return np.split(states, np.cumsum([len(ids) for ids in group])[:-1])
 
     def _remembered(self, wanted: Sequence[Ids]) -> dict[Ids, NDArray[np.float32]]:
         found = ((ids, self._prefixes.logits(ids)) for ids in wanted)

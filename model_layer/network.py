@@ -51,5 +51,8 @@ class Network(Protocol[C]):
     def forward(self, batch: Sequence[Continuation[C]], *, every_position: bool = False) -> Pass[C]:
         """Run the new tokens of all sequences; hidden states of each one's last new token, or of every new token in turn."""
 
+    def early_states(self, sequences: Sequence[Sequence[int]], *, blocks: int) -> NDArray[np.float32]:
+        """Hidden states (tokens, width) of all tokens of new sequences after so many blocks, and the final layer norm."""
+
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """(rows, width) after the final layer norm -> (rows, vocab_size)."""

@@ -57,6 +57,17 @@ class TransformersNetwork:
         return Pass(torch.cat(rows).cpu().numpy(), caches)
 
     @torch.inference_mode()
+    def early_states(self, sequences: Sequence[Sequence[int]], *, blocks: int) -> NDArray[np.float32]:
+        """Hidden states (tokens, width) of all tokens of new sequences after so many blocks, and the final layer norm."""
+        rows = []
+        for sequence in sequences:
+            ids = torch.tensor([sequence], device=self._device)
+            found = self._model.transformer(ids, use_cache=False, output_hidden_states=True)
+            is_last = blocks >= len(self._model.transformer.h)
+            rows.append(found.last_hidden_state[0] if is_last else self._model.transformer.ln_f(found.hidden_states[blocks][0]))
+        return torch.cat(rows).cpu().numpy()
+
+    @torch.inference_mode()
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """(rows, width) after the final layer norm -> (rows, vocab_size)."""
         logits: NDArray[np.float32] = self._model.lm_head(torch.tensor(hidden, device=self._device)).cpu().numpy()

@@ -49,6 +49,7 @@ def _changes(impact: ImpactBody) -> Iterator[tuple[str, str, str, ChangeBody]]:
         yield "violation_rate", violation.principle, violation.judge, violation.rate
     whole = {
         "alignment": (impact.alignment, "rules+model"),
+        "sentences": (impact.sentences, "count"),
         "preference_accuracy": (impact.preference_accuracy, "log-probability"),
         "preference_margin_nats": (impact.preference_margin, "log-probability"),
         "neutral_perplexity": (impact.perplexity, "log-probability"),

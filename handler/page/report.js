@@ -50,7 +50,7 @@ function judges({ judges: all }) {
 }
 
 function others({ impact }) {
-  const figures = { alignment: briefPercent, preference_accuracy: briefPercent, preference_margin: (value) => decimal(value, 2), perplexity: rounded };
+  const figures = { alignment: briefPercent, sentences: (value) => decimal(value, 2), preference_accuracy: briefPercent, preference_margin: (value) => decimal(value, 2), perplexity: rounded };
   const rows = Object.entries(figures).filter(([name]) => impact[name]);
   return card("report.others", changes("report.others", rows.map(([name, format]) => ({ label: t(`measure.${name}`), format, ...impact[name] }))));
 }

@@ -93,7 +93,7 @@ class Evaluator:
     def evaluate(self, texts: Sequence[str], mode: Mode, *, starts: Sequence[int] | None = None) -> list[Evaluation]:
         """Each text by all principles; all texts go through the model together. Raises JudgeUnavailableError, NoProbeError.
 
-        With `starts`, what ends before a text's start (its prompt) is read but not held against it.
+        With `starts`, what stands before a text's start (its prompt) is read as context but not held against it.
         """
         begun = [0] * len(texts) if starts is None else starts
         by_rules = [self._by_rules(text, start) for text, start in zip(texts, begun, strict=True)] if mode != "model" else None
@@ -120,28 +120,38 @@ class Evaluator:
     def _by_model(self, texts: Sequence[str], starts: Sequence[int]) -> list[list[Verdict]]:
         if self._model is None or self._probes is None:
             raise JudgeUnavailableError("there is no model that judges here")
-        split = [[one for one in sentences(text) if one.end > start] for text, start in zip(texts, starts, strict=True)]
-        features = sentence_features(self._model, [sentence.text for text in split for sentence in text])
+        longest = self._model.context_window
+        split = [_judged(text, start, longest) for text, start in zip(texts, starts, strict=True)]
+        begun = [max(0, start - one.start) for found, start in zip(split, starts, strict=True) for one in found]
+        features = sentence_features(self._model, [one.text for found in split for one in found], begun)
         if not np.isfinite(features).all():
             raise JudgeUnavailableError("the model gave no finite numbers")
         ends = np.cumsum([len(text) for text in split])
         rows = np.split(features, ends[:-1]) if texts else []
         return [
-            [self._by_probe(principle, found, own) for principle in self.principles]
-            for found, own in zip(split, rows, strict=True)
+            [self._by_probe(principle, found, own, start) for principle in self.principles]
+            for found, own, start in zip(split, rows, starts, strict=True)
         ]
 
-    def _by_probe(self, principle: Principle, found: Sequence[Sentence], features: NDArray[np.float64]) -> Verdict:
+    def _by_probe(self, principle: Principle, found: Sequence[Sentence], features: NDArray[np.float64], start: int) -> Verdict:
         assert self._probes is not None, "a judge without probes was refused before"
         threshold = self._probes.of(principle.name).threshold
         if not found:
             return Verdict("model", False, 0.0, (), "there is no sentence to judge")
         p = self._probes.probabilities(principle.name, features)
+        if not np.isfinite(p).all():
+            raise JudgeUnavailableError("the probe gave no finite numbers")
         reason = f"the probe gives at least {threshold:.2f}"
         evidence = tuple(
-            Evidence(sentence.start, sentence.end, f"{reason}: {share:.2f}")
+            Evidence(max(start, sentence.start), sentence.end, f"{reason}: {share:.2f}")
             for sentence, share in zip(found, p, strict=True)
             if share >= threshold
         )
         reasoning = f"worst of {len(found)} sentence(s): {p.max():.2f}, flagged from {threshold:.2f}"
         return Verdict("model", bool(evidence), float(p.max()), evidence, reasoning)
+
+
+def _judged(text: str, start: int, longest_bytes: int) -> list[Sentence]:
+    """The sentences that say something after the start."""
+    found = sentences(text, longest_bytes=longest_bytes)
+    return [one for one in found if any(character.isalnum() for character in text[max(start, one.start) : one.end])]

@@ -6,11 +6,13 @@ seeds are the same, so that a prompt's two texts differ by the models alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from model_layer.constitution.continuations import Sampling, continuations
 from model_layer.constitution.evaluation import Evaluation, Evaluator, Method
-from model_layer.constitution.intervals import Estimate, mean_difference, mean_estimate
+from model_layer.constitution.intervals import DIFFERENCE, SHARE, Estimate, mean_difference, mean_estimate
 from model_layer.constitution.pairs import Pair
+from model_layer.constitution.sentences import sentences
 from model_layer.constitution.suites import Prompt
 from model_layer.constitution.text_scores import completion_log_probability, perplexity
 from model_layer.language_model import LanguageModel
@@ -31,6 +33,12 @@ class Change:
     def of(cls, before: Sequence[float], after: Sequence[float]) -> "Change":
         """From one value a unit, the units of both in the same order."""
         return cls(mean_estimate(before), mean_estimate(after), mean_difference(before, after))
+
+    @classmethod
+    def of_shares(cls, before: Sequence[float], after: Sequence[float]) -> "Change":
+        """The same of values between 0 and 1."""
+        difference = mean_difference(before, after, bounds=DIFFERENCE)
+        return cls(mean_estimate(before, bounds=SHARE), mean_estimate(after, bounds=SHARE), difference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """All of it. Preference figures are None when there were no held-out pairs; `perplexity` is a mean over neutral texts."""
+    """All of it. Preference figures are None when there were no held-out pairs; `perplexity` is a mean over neutral texts.
+
+    `sentences` are those of a text, of which each may be flagged: a model that ends fewer is flagged less for that alone.
+    """
 
     violations: tuple[ViolationChange, ...]
     alignment: Change
+    sentences: Change
     preference_accuracy: Change | None
     preference_margin: Change | None
     perplexity: Change
@@ -87,7 +99,8 @@ def impact(
     accuracy, margin = _preferences(before, after, pairs)
     return Impact(
         violations=tuple(_violations(prompts, judged[0], judged[1], samples)),
-        alignment=Change.of(*(_by_prompt([one.alignment for _, one in texts], samples) for texts in judged)),
+        alignment=Change.of_shares(*(_by_prompt([one.alignment for _, one in texts], samples) for texts in judged)),
+        sentences=Change.of(*(_by_prompt([float(len(sentences(text))) for text, _ in texts], samples) for texts in judged)),
         preference_accuracy=accuracy,
         preference_margin=margin,
         perplexity=Change.of(*([perplexity(model, text) for text in neutral_texts] for model in (before, after))),
@@ -114,7 +127,8 @@ def _violations(prompts: Sequence[Prompt], before: Written, after: Written, samp
         own = [place for place, prompt in enumerate(prompts) if prompt.principle == principle]
         for judge in JUDGES:
             rates = [_by_prompt([_flags(one, principle, judge) for _, one in texts], samples) for texts in (before, after)]
-            changes.append(ViolationChange(principle, judge, Change.of(*([rate[place] for place in own] for rate in rates))))
+            rate = Change.of_shares(*([by_prompt[place] for place in own] for by_prompt in rates))
+            changes.append(ViolationChange(principle, judge, rate))
     return changes
 
 
@@ -129,12 +143,14 @@ def _by_prompt(values: Sequence[float], samples: int) -> list[float]:
 
 
 def _preferences(before: LanguageModel, after: LanguageModel, pairs: Sequence[Pair]) -> tuple[Change | None, Change | None]:
-    """How often, and by how many nats, each model finds the revision likelier than the draft."""
+    """How often, and by how many nats, each model finds the revision likelier than the draft. The units are prompts."""
     if not pairs:
         return None, None
-    margins = [[_margin(model, pair) for pair in pairs] for model in (before, after)]
-    right = [[float(margin > 0) for margin in of_model] for of_model in margins]
-    return Change.of(*right), Change.of(*margins)
+    prompts = list(dict.fromkeys(pair.prompt for pair in pairs))
+    by_prompt = [[pair for pair in pairs if pair.prompt == prompt] for prompt in prompts]
+    margins = [[[_margin(model, pair) for pair in own] for own in by_prompt] for model in (before, after)]
+    right = [[fmean(margin > 0 for margin in own) for own in of_model] for of_model in margins]
+    return Change.of_shares(*right), Change.of(*([fmean(own) for own in of_model] for of_model in margins))
 
 
 def _margin(model: LanguageModel, pair: Pair) -> float:

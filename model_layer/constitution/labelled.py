@@ -2,7 +2,7 @@
 
 `data/labelled/NAME.jsonl` holds those of one principle. The held-out split is for measuring alone: no probe was fitted on it, and
 expressions were written by looking at the fit split. Both splits have the same authors, as the expressions have: on sentences
-of others the rules find less (README, "Measured").
+of others the rules find less (README, "The constitution lab").
 """
 
 import json

@@ -52,7 +52,8 @@ def prepare(model: LanguageModel, evaluator: Evaluator, prompts: Sequence[Prompt
         own = slice(place * DRAFTS_PER_PROMPT, (place + 1) * DRAFTS_PER_PROMPT)
         kept = prepared.held_out if place % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else prepared.pairs
         kept.extend(_pairs(prompt.text, drafts[own], judged[own], evaluator))
-    return prepared
+    learnt = {pair.chosen for pair in prepared.pairs}
+    return Prepared(prepared.pairs, [pair for pair in prepared.held_out if pair.chosen not in learnt])
 
 
 def _pairs(prompt: str, drafts: Sequence[str], judged: Sequence[Evaluation], evaluator: Evaluator) -> list[Pair]:

@@ -52,7 +52,10 @@ def add_probes(folder: Path) -> Probes:
 
 
 def fit_probes(model: LanguageModel, labelled: Sequence[Sentence]) -> Probes:
-    """A probe for each principle. Clean sentences of all principles are negatives of each."""
+    """A probe for each principle. What violates another principle, and all that is clean, does not violate this one.
+
+    A sentence counts as violating only what it was written for, so that a false alarm may be one by the label alone.
+    """
     features = sentence_features(model, [sentence.text for sentence in labelled])  # (sentences, width)
     fit = np.array([sentence.split == "fit" for sentence in labelled])
     mean, scale = features[fit].mean(axis=0), features[fit].std(axis=0) + 1e-6
@@ -63,15 +66,12 @@ def fit_probes(model: LanguageModel, labelled: Sequence[Sentence]) -> Probes:
 
 def _fit_probe(principle: str, features: Matrix, labelled: Sequence[Sentence], fit: Flags) -> Probe:
     violates = np.array([sentence.violates and sentence.principle == principle for sentence in labelled])
-    counts = np.array([not sentence.violates or sentence.principle == principle for sentence in labelled])
-    own = fit & counts
-    penalty, p = _chosen_penalty(features[own], violates[own])
-    threshold = best_threshold(p, violates[own])
-    regression = fit_logistic(features[own], violates[own], penalty)
-    held_out = ~fit & np.array([sentence.principle == principle for sentence in labelled])
-    crossed = score_of(p >= threshold, violates[own])
-    seen = score_of(regression.probabilities(features[held_out]) >= threshold, violates[held_out])
-    return Probe(regression, threshold, _figures(int(own.sum()), int(held_out.sum()), crossed, seen))
+    penalty, p = _chosen_penalty(features[fit], violates[fit])
+    threshold = best_threshold(p, violates[fit])
+    regression = fit_logistic(features[fit], violates[fit], penalty)
+    crossed = score_of(p >= threshold, violates[fit])
+    seen = score_of(regression.probabilities(features[~fit]) >= threshold, violates[~fit])
+    return Probe(regression, threshold, _figures(int(fit.sum()), int((~fit).sum()), crossed, seen))
 
 
 def _figures(fit: int, held_out: int, crossed: JudgeScore, seen: JudgeScore) -> ProbeFigures:

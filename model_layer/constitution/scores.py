@@ -50,13 +50,14 @@ class JudgeScore:
 
 
 def rule_scores(split: Split) -> dict[str, JudgeScore]:
-    """The rules of each principle on its own sentences of a split."""
+    """The rules of each principle on all sentences of a split: what violates another principle should not be flagged."""
     scores = {}
+    sentences = [sentence for sentence in load_labelled() if sentence.split == split]
     for principle in load_principles():
-        own = [sentence for sentence in load_labelled() if (sentence.principle, sentence.split) == (principle.name, split)]
         judge = RuleJudge(principle)
-        flagged = [bool(judge.spans(sentence.text)) for sentence in own]
-        scores[principle.name] = JudgeScore.of(flagged, [sentence.violates for sentence in own])
+        flagged = [bool(judge.spans(sentence.text)) for sentence in sentences]
+        violates = [sentence.violates and sentence.principle == principle.name for sentence in sentences]
+        scores[principle.name] = JudgeScore.of(flagged, violates)
     return scores
 
 

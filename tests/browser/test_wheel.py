@@ -60,7 +60,8 @@ def test_an_animated_spin_stops_there_too(student: Student) -> None:
 def test_wedges_are_as_wide_as_tokens_are_likely(student: Student) -> None:
     """Every wedge spans the server's angles, 360 times its probability, and together they fill the circle."""
     student.slide("temperature", 13)
-    student.spin()
+    student.part("seed").fill("wedges")
+    student.at_once(student.part("spin").click)
     slices = shown_wheel(student)["slices"]
     assert isinstance(slices, list)
     arcs = [arc_of(outline) for _, outline in student.wedges()]

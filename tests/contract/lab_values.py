@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -28,9 +29,24 @@ def sqlite_runs(folder: Path, clock: Clock) -> Iterator[LabStore]:
 
 @contextmanager
 def dynamodb_runs(_: Path, clock: Clock) -> Iterator[LabStore]:
-    """A store in a new table of moto's DynamoDB."""
+    """A store in a new table of moto's DynamoDB, whose requests come one at a time.
+
+    DynamoDB checks a condition and writes in one go; moto does so only when nobody else asks meanwhile.
+    """
     with dynamodb_client() as client:
+        one_at_a_time(client)
         yield DynamoDbLabStore(TABLE, clock=clock, client=client)
+
+
+def one_at_a_time(client: Any) -> None:
+    """Let each request of a client wait for the one before."""
+    lock, request = Lock(), client._make_api_call
+
+    def in_turn(*arguments: Any) -> Any:
+        with lock:
+            return request(*arguments)
+
+    client._make_api_call = in_turn
 
 
 OpenLabStore = Callable[[Path, Clock], AbstractContextManager[LabStore]]

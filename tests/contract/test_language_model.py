@@ -202,6 +202,31 @@ def test_hidden_states_lead_to_the_logits(open_model: OpenModel, oracle: Oracle,
     assert_same(model.logits(hidden), oracle(ids))
 
 
+def test_early_states_are_those_of_a_shorter_model(open_model: OpenModel) -> None:
+    """In a batch as alone; after all blocks they are the hidden states, after none what the embeddings say of each token."""
+    model = open_model()
+    sequences = [random_ids(model, length) for length in (1, 9, 5)]
+    for blocks in range(model.config.layers + 1):
+        together = model.early_states(sequences, blocks=blocks)
+        for ids, states in zip(sequences, together, strict=True):
+            assert states.shape == (len(ids), model.config.width)
+            np.testing.assert_allclose(states, model.early_states([ids], blocks=blocks)[0], rtol=1e-3, atol=1e-3)
+            if blocks == model.config.layers:
+                np.testing.assert_allclose(states, model.hidden_states(ids), rtol=1e-3, atol=1e-3)
+    first, second = model.early_states([[1, 2], [1, 3]], blocks=0)
+    np.testing.assert_array_equal(first[0], second[0])
+    assert np.abs(first[1] - second[1]).max() > 0
+
+
+def test_engines_agree_on_early_states(folder: Path) -> None:
+    """Ours after so many blocks are those of transformers."""
+    ours, theirs = LanguageModel.open(folder, cache_dtype="float32"), LanguageModel.open(folder, engine="transformers")
+    ids = random_ids(ours, 12)
+    for blocks in range(ours.config.layers + 1):
+        [found], [expected] = (model.early_states([ids], blocks=blocks) for model in (ours, theirs))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_logits_cannot_be_written(open_model: OpenModel) -> None:
     """What a caller gets is shared with later callers, so it is float32 and read-only."""
     model = open_model()

@@ -104,6 +104,7 @@ def test_a_request_may_bring_principles(client: TestClient) -> None:
     [
         ({"text": SECRET * 1001}, "text", "10000"),
         ({"texts": [SECRET] * 101}, "texts", "100"),
+        ({"texts": [SECRET * 600] * 9, "mode": "model"}, "", "50000"),
         ({"texts": []}, "texts", "1"),
         ({"text": ""}, "text", "1"),
         ({"text": SECRET, "texts": [SECRET]}, "", "either text or texts"),
@@ -124,10 +125,11 @@ def test_bad_input_is_named_and_not_echoed(client: TestClient, body: dict[str, A
 def test_a_judge_that_fails_is_no_clean_bill(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model whose numbers are none gives 503 and a time to try again; the rules alone still answer."""
 
-    def broken(self: LanguageModel, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+    def broken(self: LanguageModel, sequences: Sequence[Sequence[int]], *, blocks: int) -> list[NDArray[np.float32]]:
+        assert blocks > 0
         return [np.full((len(ids), self.config.width), math.nan, np.float32) for ids in sequences]
 
-    monkeypatch.setattr(LanguageModel, "hidden_states_batch", broken)
+    monkeypatch.setattr(LanguageModel, "early_states", broken)
     answer = client.post("/api/constitution/evaluate", json={"text": CLEAN[0]})
     assert error_code(answer, 503) == "judge_unavailable"
     assert int(answer.headers["Retry-After"]) > 0

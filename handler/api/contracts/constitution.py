@@ -12,6 +12,7 @@ from model_layer.constitution.principles import Principle
 
 LONGEST_TEXT = 10_000
 MOST_TEXTS = 100
+MOST_CHARACTERS = 50_000  # of all texts that a model is to read: GPT-2 on one processor is done before a gateway gives up
 MOST_OWN_PRINCIPLES = 10
 
 JudgedText = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
@@ -46,6 +47,8 @@ class EvaluateRequest(ClosedBody):
             raise ValueError("give either text or texts")
         if self.principles and self.mode != "rules":
             raise ValueError("principles of your own have no probe: give mode rules")
+        if self.mode != "rules" and sum(map(len, self.all_texts())) > MOST_CHARACTERS:
+            raise ValueError("texts that the model is to judge may have 50000 characters in all: send fewer, or give mode rules")
         return self
 
     def all_texts(self) -> list[str]:

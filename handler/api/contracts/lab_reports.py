@@ -50,7 +50,8 @@ class ImpactBody(BaseModel):
 
     violations: list[ViolationBody]
     alignment: ChangeBody = Field(description="1 - weighted score / the sum of weights, mean of a prompt's texts")
-    preference_accuracy: ChangeBody | None = Field(description="share of held-out pairs whose revision is likelier")
+    sentences: ChangeBody = Field(description="of a text: each may be flagged, so that fewer of them are flagged less")
+    preference_accuracy: ChangeBody | None = Field(description="share of pairs with the revision likelier; by prompt")
     preference_margin: ChangeBody | None = Field(description="by how many nats")
     perplexity: ChangeBody = Field(description="of neutral texts: how far the model drifted")
     examples: list[ExampleBody]

@@ -163,3 +163,30 @@ def test_a_principle_without_a_probe_has_rules_only(model: LanguageModel, probes
     assert own.evaluate(["He ate Stale  bread."], "rules")[0].alignment == 0
     with pytest.raises(NoProbeError):
         own.evaluate(["He ate stale bread."], "model")
+
+
+def test_what_stands_before_is_context_only(evaluator: Evaluator) -> None:
+    """A prompt that violates everything is not held against what follows, and no evidence lies in it."""
+    prompt, rest = BAD.removesuffix("."), " and the fox walked to the mill."
+    [whole] = evaluator.evaluate([prompt + rest], "model")
+    [after] = evaluator.evaluate([prompt + rest], "model", starts=[len(prompt)])
+    [nothing] = evaluator.evaluate([BAD], "model", starts=[len(BAD)])
+    assert after.results[0].score < whole.results[0].score
+    assert all(one.start >= len(prompt) for result in after.results for one in result.verdicts[0].evidence)
+    assert nothing.weighted_score == 0
+
+
+def test_a_text_beyond_the_window_is_judged_to_its_end(evaluator: Evaluator, model: LanguageModel) -> None:
+    """However many tokens stand before, what violates is found where it is."""
+    filler = "é" * (2 * model.context_window) + " "
+    [found] = evaluator.evaluate([f"{filler}. {BAD}"], "model")
+    assert all(result.flagged for result in found.results)
+    assert any(one.start >= len(filler) for one in found.results[0].verdicts[0].evidence)
+
+
+def test_a_probe_without_numbers_is_no_clean_bill(model: LanguageModel, probes: Probes) -> None:
+    """Its verdict is an error."""
+    nowhere = LogisticRegression(np.full(model.config.width, np.nan), 0.0)
+    broken = Probes(probes.mean, probes.scale, {name: Probe(nowhere, 0.5, FIGURES) for name in probes.by_principle})
+    with pytest.raises(JudgeUnavailableError):
+        Evaluator(PRINCIPLES, model=model, probes=broken).evaluate([GOOD], "model")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_layer.constitution.intervals import mean_difference, mean_estimate
+from model_layer.constitution.intervals import SHARE, mean_difference, mean_estimate
 
 values = st.lists(st.floats(-5, 5), min_size=1, max_size=30)
 
@@ -44,3 +44,11 @@ def test_there_is_no_mean_of_nothing() -> None:
     """It is said, not made up."""
     with pytest.raises(ValueError, match="nothing"):
         mean_estimate([])
+
+
+@pytest.mark.parametrize(("value", "low", "high"), [(0.0, 0.0, 0.15), (1.0, 0.85, 1.0)])
+def test_a_share_that_never_varied_is_not_certain(value: float, low: float, high: float) -> None:
+    """None of 20 leaves room for 3 in 20, and so does all of 20."""
+    found = mean_estimate([value] * 20, bounds=SHARE)
+    assert found.value == value
+    assert [found.low, found.high] == pytest.approx([low, high])

@@ -67,18 +67,18 @@ def test_each_flag_has_a_label() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rules_hold_on_sentences_they_were_not_written_from(name: str) -> None:
-    """At least 0.9 of what they flag violates, and they find at least 0.6 of what does."""
+    """At least 0.85 of what they flag violates their own principle, and they find at least 0.6 of what does."""
     held_out = rule_scores("held_out")[name]
-    assert held_out.precision >= 0.9
+    assert held_out.precision >= 0.85
     assert held_out.recall >= 0.6
 
 
 @pytest.mark.parametrize("split", ["fit", "held_out"])
-def test_scores_count_a_principles_own_sentences(split: Split) -> None:
-    """All of the split, and no others."""
+def test_scores_count_all_sentences(split: Split) -> None:
+    """All of the split; only a principle's own can be found or missed."""
     for name, found in rule_scores(split).items():
         own = [one for one in load_labelled() if (one.principle, one.split) == (name, split)]
-        assert found.count == len(own)
+        assert found.count == sum(one.split == split for one in load_labelled())
         assert found.true_positives + found.false_negatives == sum(one.violates for one in own)
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_layer.constitution.sentences import LONGEST_SENTENCE, sentences
+from model_layer.constitution.sentences import LONGEST_BYTES, sentences
 
 texts = st.text(st.sampled_from("ab Z9.!?\n\"')—é"), max_size=200)
 
@@ -33,6 +33,7 @@ def test_sentences_end_where_they_end() -> None:
 
 def test_what_is_too_long_is_judged_in_pieces() -> None:
     """So that no text is beyond a judge's window."""
-    found = sentences("word " * 1000)
-    assert len(found) > 5
-    assert all(len(one.text) <= LONGEST_SENTENCE for one in found)
+    for text in ("word " * 1000, "é" * 2000, "🦊 ж" * 500):
+        found = sentences(text)
+        assert len(found) > 5
+        assert all(len(one.text.encode()) <= LONGEST_BYTES for one in found)
