@@ -19,6 +19,7 @@ MARGIN_S = 30.0  # for what follows the last piece of work: to send files, and t
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{"lab_run", "outcome"}`. Raises StoreUnavailableError."""
     parts, run_id = application(), str(event["lab_run"])
+    parts.lab_worker().tidy()  # this environment's last invocation may have been killed
     outcome = _worked(parts, run_id, context)
     if outcome == "not_mine" and _is_abandoned(parts, run_id):
         outcome = _worked(parts, run_id, context)

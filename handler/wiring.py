@@ -19,6 +19,7 @@ from handler.jobs.task import MOST_RECEIVES
 from handler.jobs.worker import Worker
 from handler.lab.desk import Call, LabDesk, not_called
 from handler.lab.judges import Judges
+from handler.lab.no_lab import NoLabStore
 from handler.lab.run import LabFiles, LabStore
 from handler.lab.versions import Versions
 from handler.models import catalog_of
@@ -119,7 +120,8 @@ def build(settings: Settings, *, clock: Clock = utc_now, uniform: Callable[[], f
     """Connect the parts. No model is loaded and no store is opened yet. Raises ModelNotFoundError, ModelNotLoadableError."""
     use_threads(settings.compute_threads)
     runs, files = _lab_store(settings, clock), _lab_files(settings)
-    versions = Versions(runs, files, clock=clock, folder=scratch_folder(settings) / "lab-models")
+    manifests = _lab_files(settings, patient=False)
+    versions = Versions(runs, files, manifests, clock=clock, folder=scratch_folder(settings) / "lab-models")
     catalog = catalog_of(settings, versions)
     wheel = TokenWheel(
         catalog,
@@ -192,6 +194,8 @@ def _objects(settings: Settings) -> ObjectStore:
 
 
 def _lab_store(settings: Settings, clock: Clock) -> LabStore:
+    if settings.on_lambda and settings.lab_table is None:
+        return NoLabStore()
     if settings.lab_store == "sqlite":
         return SqliteLabStore(settings.data_folder / "lab.sqlite3", clock=clock)
     from handler.stores.dynamodb_lab import DynamoDbLabStore  # noqa: PLC0415 - as above
@@ -200,12 +204,12 @@ def _lab_store(settings: Settings, clock: Clock) -> LabStore:
     return DynamoDbLabStore(settings.lab_table, clock=clock)
 
 
-def _lab_files(settings: Settings) -> LabFiles:
+def _lab_files(settings: Settings, *, patient: bool = True) -> LabFiles:
     if settings.lab_location is None:
         return FolderFiles(settings.data_folder / "lab")
     from handler.stores.s3_lab import S3LabFiles  # noqa: PLC0415 - as above
 
-    return S3LabFiles(settings.lab_location)
+    return S3LabFiles(settings.lab_location, patient=patient)
 
 
 def _lab_call(settings: Settings) -> Call:

@@ -134,13 +134,13 @@ class LanguageModel:
             self._count(len(ids))
             return self._network.forward([Continuation(self._network.empty_cache(), ids)], every_position=True).hidden
 
-    def early_states(self, sequences: Sequence[Sequence[int]], *, blocks: int) -> list[NDArray[np.float32]]:
+    def early_states(self, sequences: Sequence[Sequence[int]], *, blocks: int) -> Iterator[NDArray[np.float32]]:
         """Of each sequence the hidden states (tokens, width) after the first `blocks` blocks and the final layer norm.
 
-        With all blocks they are `hidden_states`. Few passes for all sequences. Raises as `next_logits_batch` does.
+        With all blocks they are `hidden_states`. Computed group by group as they are taken. Raises as `next_logits_batch` does.
         """
         wanted = [self._checked(sequence) for sequence in sequences]
-        return [states for group in self._groups(wanted) for states in self._early_states(group, blocks)]
+        return (states for group in self._groups(wanted) for states in self._early_states(group, blocks))
 
     def logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (rows, vocab_size) of hidden states (rows, width)."""

@@ -52,7 +52,7 @@ class Bench:
         self.files = MovingFiles(place.files)
         self.place = place
         self.fetched = folder / "fetched"
-        self.versions = Versions(self.store, self.files, clock=clock, folder=self.fetched)  # type: ignore[arg-type] # it has all
+        self.versions = Versions(self.store, self.files, self.files, clock=clock, folder=self.fetched)  # type: ignore[arg-type] # it has all
         self.catalog = ModelCatalog({"base": base}, "base", provider=self.versions)
         self.desk = LabDesk(
             self.store,

@@ -47,7 +47,7 @@ class AnswerTooLongError(RequestLimitError):
 
     def __init__(self, *, limit: int = LONGEST_ANSWER_BYTES) -> None:
         """Name the limit in bytes and the ways under it."""
-        ways = "send fewer prompts, raise the threshold or lower other_top_k"
+        ways = "send fewer at once; of wheels, raise the threshold or lower other_top_k"
         super().__init__(f"the answer would exceed {limit} bytes: {ways}")
 
 

@@ -69,6 +69,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     model_layer.ContextWindowExceededError: Problem(400, "context_window_exceeded"),
     model_layer.TokenIdOutOfRangeError: Problem(400, "token_id_out_of_range"),
     model_layer.BakeError: INTERNAL_ERROR,
+    runs.LabOffError: Problem(409, "lab_off"),
+    runs.TooManyRunsError: Problem(409, "too_many_runs"),
     runs.RunNotFoundError: Problem(404, "run_not_found"),
     runs.RunFileNotFoundError: Problem(404, "file_not_found"),
     runs.RunNotFinishedError: Problem(409, "run_not_finished"),

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from handler.lab.errors import RunNotFinishedError, RunNotFoundError
+from handler.lab.errors import RunNotFinishedError, RunNotFoundError, TooManyRunsError
 from handler.lab.run import Clock, LabFiles, LabRun, LabStore, RunExistsError, first_fence
 from handler.lab.versions import Versions, version_name
 from handler.wheel.errors import IdempotencyKeyReusedError
@@ -15,6 +15,8 @@ from model_layer.constitution.plan import PLANS
 from model_layer.constitution.probe import Probes
 
 Call = Callable[[str], None]
+
+MOST_WAITING, MOST_RUNS = 10, 50  # anyone can start runs, and each keeps a model
 
 
 def not_called(_: str) -> None:
@@ -38,7 +40,7 @@ class LabDesk:
     def start(self, plan: str, base: str, write: Write) -> LabRun:
         """A run of a plan on a base, which must have probes: its own judge learns from it.
 
-        Raises IdempotencyKeyReusedError, ModelNotFoundError, NoProbeError, StoreUnavailableError.
+        Raises IdempotencyKeyReusedError, LabOffError, ModelNotFoundError, NoProbeError, TooManyRunsError, StoreUnavailableError.
         """
         assert plan in PLANS, "whoever takes plans from outside knows their names"
         Probes.read(self._catalog.folder(base))
@@ -99,6 +101,10 @@ class LabDesk:
 
     def _kept(self, run: LabRun) -> LabRun:
         """The run, or the one that an earlier request with this key began."""
+        there = self.store.all()
+        waiting = sum(one.status == "queued" for one in there)
+        if (waiting >= MOST_WAITING or len(there) >= MOST_RUNS) and run.id not in {one.id for one in there}:
+            raise TooManyRunsError(waiting=MOST_WAITING, kept=MOST_RUNS)
         try:
             self.store.create(run)
         except RunExistsError:

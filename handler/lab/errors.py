@@ -1,6 +1,8 @@
 """What can go wrong with a training run; the rest of the tree is in `handler/wheel/errors.py`.
 
 WheelError
+├── LabOffError           this deployment has no lab
+├── TooManyRunsError      as many runs as there may be
 ├── RunNotFoundError      no such run
 ├── RunFileNotFoundError  a model has no file of that name
 ├── RunNotFinishedError   a run that has no model or report yet
@@ -9,6 +11,22 @@ WheelError
 """
 
 from handler.wheel.errors import WheelError
+
+
+class LabOffError(WheelError):
+    """Raise when a run is to be started where nobody would do it."""
+
+    def __init__(self) -> None:
+        """Say who can change that."""
+        super().__init__("the lab is switched off here: whoever deploys this can switch it on")
+
+
+class TooManyRunsError(WheelError):
+    """Raise when no more runs may be started, or kept."""
+
+    def __init__(self, *, waiting: int, kept: int) -> None:
+        """Name the limits, and what helps."""
+        super().__init__(f"at most {waiting} runs may wait, and {kept} be kept: wait, or remove some")
 
 
 class RunNotFoundError(WheelError):

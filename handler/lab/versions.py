@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,8 +38,9 @@ class Versions:
     While the store does not answer, it goes on with what it knew. A name that no run can have is never asked for.
     """
 
-    def __init__(self, store: LabStore, files: LabFiles, *, clock: Clock, folder: Path) -> None:
-        """Models that must be copied to be opened are copied into `folder`."""
+    def __init__(self, store: LabStore, files: LabFiles, manifests: LabFiles, *, clock: Clock, folder: Path) -> None:
+        """Models that must be copied to be opened are copied into `folder`. `manifests` are the files, soon given up."""
+        self._manifests = manifests
         self._store = store
         self._files = files
         self._clock = clock
@@ -94,21 +95,34 @@ class Versions:
             if self._asked_at is None or now - self._asked_at >= older_than:
                 self._asked_at = now  # also when it fails: the others do not all wait for it too
                 runs = [run for run in self._store.all() if run.status == "succeeded"]
-                self._known = {run.model_name: version for run in runs if (version := self._version(run)) is not None}
+                self._known = {version.run.model_name: version for version in self._found(runs)}
             return self._known
 
+    def _found(self, runs: Sequence[LabRun]) -> Iterator[Version]:
+        """The versions of runs; once the files do not answer, of those alone that are known."""
+        answers = True
+        for run in runs:
+            try:
+                version = self._version(run) if answers or run.model_name in self._known else None
+            except StoreUnavailableError:
+                answers, version = False, None
+            if version is not None:
+                yield version
+
     def _version(self, run: LabRun) -> Version | None:
-        """The version of a run; None when its files cannot be read now, which must not keep the others from being served."""
+        """The version of a run; None when its files are no model's. Raises StoreUnavailableError."""
         known = self._known.get(run.model_name)
         if known is not None and known.run.result == run.result:
             return known
         try:
-            return Version(run, Manifest.from_json(json.loads(self._files.read(run.result or "", MANIFEST_FILE))))
-        except (FilesGoneError, StoreUnavailableError, ValueError, TypeError, KeyError):
+            return Version(run, Manifest.from_json(json.loads(self._manifests.read(run.result or "", MANIFEST_FILE))))
+        except (FilesGoneError, ValueError, TypeError, KeyError):
             return None
 
     def _make_room(self) -> None:
-        """Remove copies that no version has any more, and the oldest ones when there are many."""
+        """Remove copies that no version has any more, the oldest ones when there are many, and what a kill left of others."""
+        for left in self._folder.glob(".*"):
+            shutil.rmtree(left, ignore_errors=True)
         there = sorted(self._folder.glob("[!.]*"), key=lambda place: place.stat().st_mtime)
         kept = [place for place in there if place.name in self._known][-(MOST_FETCHED - 1) :]
         for place in there:

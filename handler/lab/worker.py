@@ -4,6 +4,7 @@ Whatever ends a worker, another one goes on from the last files that the store p
 written nothing since: not to the store, which knows its fence no more, and not to files that anything points to.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -72,6 +73,10 @@ class LabWorker:
         self._make = make
         self._announce = announce or _not_announced
 
+    def tidy(self) -> None:
+        """Remove whatever lies in the working folder: for where no other worker can be using it."""
+        shutil.rmtree(self._work_root, ignore_errors=True)
+
     def work(self, run_id: str, *, seconds_left: Callable[[], float]) -> Outcome:
         """Work on a run until it ends or time runs out. Raises StoreUnavailableError when it cannot be leased at all."""
         try:
@@ -111,6 +116,10 @@ class LabWorker:
             finished = attempt.make(self._make, self._base_folder(run.base), seconds_left=seconds_left)
         except (LeaseLostError, StoreUnavailableError):
             raise
+        except OSError as error:  # a full disk, for one, which the next worker may not have
+            self._report(error)
+            attempt.pause()
+            return "unfinished"
         except Exception as error:  # noqa: BLE001 - whatever it is, the same would come of the next attempt
             self._report(error)
             attempt.give_up(problem_of(error))

@@ -17,6 +17,8 @@ const panelOf = (name) => panels.find((panel) => panel.dataset.tab === name);
 let tabs;
 let training;
 let finished = "";
+let tuned = [];
+let shownReport;
 
 /** Errands of one form: its button rests while they are under way. */
 function errandsOf(form) {
@@ -42,6 +44,7 @@ async function open() {
   await errandsOf($("train")).run(principles(), async (answer) => {
     showPrinciples($("principles"), answer);
     await listChoices();
+    await training.look();
   });
 }
 
@@ -55,18 +58,23 @@ function wire() {
   for (const [name, act, result] of [["evaluate", evaluating, "evaluated"], ["revise", revising, "revised"], ["compare", comparing, "compared"]]) {
     act($(name), $(result), errandsOf($(name)));
   }
-  training = new Training(panelOf("train"), errandsOf($("train")), { listed, report, compare });
+  training = new Training(panelOf("train"), errandsOf($("train")), { listed, lost, report, compare });
   $("reported").addEventListener("change", ({ target }) => report(target.value));
 }
 
 async function listChoices() {
-  const [{ models }, { plans }, { runs }] = await Promise.all(["models", "constitution/plans", "constitution/runs"].map((path) => send(read(`api/${path}`))));
+  const [{ models }, { plans }] = await Promise.all(["models", "constitution/plans"].map((path) => send(read(`api/${path}`))));
   for (const select of [$("base"), part($("revise"), "model"), $("before"), $("after")]) {
-    const chosen = select.value;
-    select.replaceChildren(...models.map(({ id, default: first }) => new Option(id, id, first, chosen ? id === chosen : first)));
+    const names = [...new Set([...models.map(({ id }) => id), ...tuned])]; // the list of models may be some seconds old
+    const chosen = names.includes(select.value) ? select.value : models.find((model) => model.default).id;
+    select.replaceChildren(...names.map((id) => new Option(id, id, false, id === chosen)));
   }
-  $("plan").replaceChildren(...plans.map(({ name, prompts, epochs }) => new Option(t("train.plan_of", { name: t(`plan.${name}`), prompts, epochs }), name)));
-  listed(runs);
+  if (!$("plan").length) $("plan").replaceChildren(...plans.map(({ name, prompts, epochs }) => new Option(t("train.plan_of", { name: t(`plan.${name}`), prompts, epochs }), name)));
+}
+
+/** Say that the server does not answer, with the words of the error; or, given none, no longer. */
+function lost(error) {
+  $("announcement").textContent = error ? wordsFor(error) : "";
 }
 
 /** Keep what can be reported and compared in step with the runs that have succeeded. */
@@ -74,16 +82,20 @@ async function listed(runs) {
   const done = runs.filter(({ status }) => status === "succeeded");
   const names = done.map(({ run_id: id }) => id).join();
   if (names === finished) return;
-  finished = names;
+  tuned = done.map(({ model_name: name }) => name);
   const chosen = $("reported").value;
   $("reported").replaceChildren(...done.map(({ run_id: id, model_name: name }) => new Option(name, id, false, id === chosen)));
+  if (!done.some(({ run_id: id }) => id === shownReport)) $("report").replaceChildren();
   await listChoices();
+  finished = names;
 }
 
 async function report(runId) {
   $("reported").value = runId;
   if (panelOf("report").hidden) tabs.open(panels.indexOf(panelOf("report")));
-  await errandsOf($("reported").form).run({ method: "GET", path: `api/constitution/runs/${runId}` }, () => showReport($("report"), runId));
+  shownReport = runId;
+  const isShown = () => runId === shownReport;
+  await errandsOf($("reported").form).run(read(`api/constitution/runs/${runId}`), () => showReport($("report"), runId, isShown));
 }
 
 function compare(run) {

@@ -8,10 +8,10 @@ import { briefPercent, count, decimal, rounded, t } from "./words.js";
 
 const PATH = "api/constitution/runs";
 
-/** Show the report of a run inside `panel`. */
-export async function showReport(panel, runId) {
+/** Show the report of a run inside `panel`, unless it is no longer wanted by then. */
+export async function showReport(panel, runId, isWanted) {
   const [report, { files }] = await Promise.all([send(read(`${PATH}/${runId}/report`)), send(read(`${PATH}/${runId}/files`))]);
-  panel.replaceChildren(head(report, files), violations(report), judges(report), others(report), curve(report), examples(report));
+  if (isWanted()) panel.replaceChildren(head(report, files), violations(report), judges(report), others(report), curve(report), examples(report));
 }
 
 const card = (key, ...content) => make("section", { className: "card" }, make("h2", { textContent: t(key) }), ...content);

@@ -6,6 +6,7 @@ import { make, part } from "./dom.js";
 import { count, rounded, t } from "./words.js";
 
 const POLL_MS = 1500;
+const SECOND_CLICK_MS = 2000; // a start so soon after another one is the same start
 const PATH = "api/constitution/runs";
 
 export class Training {
@@ -17,19 +18,21 @@ export class Training {
   #shown; // the id of the run whose details are open
   #curve = [];
   #rounds = 0;
+  #drawn = {}; // what the list and the buttons say: they are made anew only when that changes, so that focus stays
+  #start = {};
 
-  /** `page` is told of runs: `listed(runs)` after each look, `report(id)` and `compare(run)` when that is asked for. */
+  /** `page` is told of runs: `listed(runs)` and `lost(error or null)` after a look, `report(id)`, `compare(run)` when that is asked for. */
   constructor(root, errands, page) {
     [this.#form, this.#list, this.#panel] = ["train", "runs", "run"].map((name) => part(root, name));
     [this.#errands, this.#page] = [errands, page];
-    this.#form.addEventListener("submit", (event) => { event.preventDefault(); this.#start(); });
+    this.#form.addEventListener("submit", (event) => { event.preventDefault(); this.#begin(); });
   }
 
   /** Look at the runs again and again while this is to be seen. */
   async watch() {
     const mine = (this.#rounds += 1);
     while (mine === this.#rounds) {
-      await this.#look();
+      await this.look();
       await pause(POLL_MS);
     }
   }
@@ -38,35 +41,53 @@ export class Training {
     this.#rounds += 1;
   }
 
-  #start() {
-    const [base, plan] = ["base", "plan"].map((name) => part(this.#form, name).value);
-    this.#errands.run(write("POST", PATH, { base, plan }), (run) => this.#open(run.run_id));
+  /** Start a run; by a double click, once: the same key is sent again. */
+  #begin() {
+    const body = Object.fromEntries(["base", "plan"].map((name) => [name, part(this.#form, name).value]));
+    const same = this.#start.until > performance.now() && JSON.stringify(body) === JSON.stringify(this.#start.request.body);
+    if (!same) this.#start = { request: write("POST", PATH, body), until: performance.now() + SECOND_CLICK_MS };
+    this.#errands.run(this.#start.request, (run) => this.#open(run.run_id));
   }
 
   #open(id) {
     [this.#shown, this.#curve] = [id, []];
-    return this.#look();
+    return this.look();
   }
 
-  async #look() {
+  async look() {
     try {
-      const { runs } = await send(read(PATH));
+      const { runs } = await send(read(PATH), (error) => this.#page.lost(error));
+      this.#page.lost(null);
       this.#page.listed(runs);
       this.#shown = runs.some(({ run_id: id }) => id === this.#shown) ? this.#shown : runs[0]?.run_id;
-      this.#list.replaceChildren(...runs.map((run) => this.#choice(run)));
+      this.#draw("list", this.#list, runs.map((run) => [run.run_id, run.model_name, stateOf(run), run.run_id === this.#shown]), () => runs.map((run) => this.#choice(run)));
       this.#panel.hidden = !this.#shown;
       if (this.#shown) await this.#follow(this.#shown);
     } catch (error) {
-      if (!error.code) throw error; // the server's failures are told by the next look that works
+      if (!error.code) throw error;
+      this.#page.lost(error);
     }
   }
 
   async #follow(id) {
     const run = await send(read(`${PATH}/${id}`, { after: this.#curve.at(-1)?.step ?? 0 }));
     if (id !== this.#shown) return;
-    if (this.#curve.length && run.curve.length && run.curve[0].step <= this.#curve.at(-1).step) this.#curve = [];
-    this.#curve.push(...run.curve);
-    this.#panel.replaceChildren(...this.#details(run));
+    if (run.curve.length) this.#curve = [...this.#curve.filter(({ step }) => step < run.curve[0].step), ...run.curve];
+    part(this.#panel, "name").textContent = run.model_name;
+    part(this.#panel, "state").textContent = stateOf(run);
+    Object.assign(part(this.#panel, "progress"), { max: run.steps ?? 1, value: run.step });
+    part(this.#panel, "charts").replaceChildren(...this.#charts());
+    this.#draw("ways", part(this.#panel, "ways"), [run.run_id, run.status, run.stalled], () => this.#ways(run));
+  }
+
+  /** Make the children of an element anew if what they say has changed; the one with the focus has it again. */
+  #draw(name, element, says, children) {
+    const key = JSON.stringify(says);
+    if (this.#drawn[name] === key) return;
+    this.#drawn[name] = key;
+    const focused = [...element.children].indexOf(document.activeElement);
+    element.replaceChildren(...children());
+    element.children[focused]?.focus();
   }
 
   #choice(run) {
@@ -74,21 +95,19 @@ export class Training {
       make("span", { textContent: run.model_name }), make("span", { textContent: stateOf(run) }));
   }
 
-  #details(run) {
+  #charts() {
     const losses = ["sft", "dpo"].map((phase) => ({ name: phase.toUpperCase(), points: this.#curve.filter((point) => point.phase === phase).map(({ step, loss }) => [step, loss]) }));
     const margins = this.#curve.filter(({ margin }) => margin !== null).map(({ step, margin }) => [step, margin]);
     const last = this.#curve.at(-1);
-    return [make("h2", { textContent: run.model_name }), make("p", { textContent: stateOf(run) }),
-      make("progress", { max: run.steps ?? 1, value: run.step, ariaLabel: t("train.progress") }),
-      ...(last ? [chart("train.loss", losses, rounded(last.loss))] : []),
-      ...(margins.length ? [chart("train.margin", [{ name: "DPO", points: margins }], rounded(margins.at(-1)[1]))] : []),
-      make("div", { className: "row start-row" }, ...this.#ways(run))];
+    return [...(last ? [chart("train.loss", losses, rounded(last.loss))] : []),
+      ...(margins.length ? [chart("train.margin", [{ name: "DPO", points: margins }], rounded(margins.at(-1)[1]))] : [])];
   }
 
   #ways(run) {
     const way = (key, onclick) => make("button", { type: "button", textContent: t(key), onclick });
-    const again = () => this.#look();
-    const ways = [way("train.remove", () => this.#errands.run(write("DELETE", `${PATH}/${run.run_id}`), again))];
+    const again = () => this.look();
+    const remove = () => { if (confirm(t("train.sure", { name: run.model_name }))) this.#errands.run(write("DELETE", `${PATH}/${run.run_id}`), again); };
+    const ways = [way("train.remove", remove)];
     if (run.stalled || run.status === "queued") ways.unshift(way("train.resume", () => this.#errands.run(write("POST", `${PATH}/${run.run_id}/resume`), again)));
     if (run.status === "succeeded") ways.unshift(way("train.report", () => this.#page.report(run.run_id)), way("train.compare", () => this.#page.compare(run)));
     return ways;

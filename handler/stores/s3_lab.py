@@ -58,9 +58,13 @@ class _Index:
     files: Sequence[_File]
 
 
-def make_client() -> "S3Client":
-    """A client for large files: each of its five attempts waits long enough for a part of 8 MB."""
-    config = Config(connect_timeout=2, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+def make_client(*, patient: bool = True) -> "S3Client":
+    """A client for large files, which waits long enough for a part of 8 MB five times; else one that gives up in time."""
+    config = Config(
+        connect_timeout=2 if patient else 1,
+        read_timeout=30 if patient else 2,
+        retries={"mode": "standard", "total_max_attempts": 5 if patient else 2},
+    )
     # A session of its own: making clients from boto3's default session is not thread-safe.
     return boto3.session.Session().client("s3", config=config)
 
@@ -68,8 +72,9 @@ def make_client() -> "S3Client":
 class S3LabFiles:
     """A `LabFiles` in the folder `location`, such as `s3://bucket/lab/`."""
 
-    def __init__(self, location: str, *, client: "S3Client | None" = None) -> None:
-        """The client is made on first use."""
+    def __init__(self, location: str, *, client: "S3Client | None" = None, patient: bool = True) -> None:
+        """The client is made on first use. One that is not `patient` is for small files that somebody waits for."""
+        self._patient = patient
         assert location.startswith("s3://"), "a folder is named by its bucket and its keys"
         assert location.endswith("/"), "a folder's name ends with a slash"
         self._bucket, self._folder = location.removeprefix("s3://").split("/", 1)
@@ -77,7 +82,7 @@ class S3LabFiles:
 
     @cached_property
     def _client(self) -> "S3Client":
-        return self._given_client or make_client()
+        return self._given_client or make_client(patient=self._patient)
 
     def keep(self, run_id: str, name: str, folder: Path) -> str:
         """Send all files, and then the index that makes them reachable."""

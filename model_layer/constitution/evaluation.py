@@ -18,6 +18,8 @@ from model_layer.language_model import LanguageModel
 Mode = Literal["rules", "model", "both"]
 Method = Literal["rules", "model"]
 
+MOST_EVIDENCE = 20  # places that a verdict shows; its reasoning counts all
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -112,7 +114,7 @@ class Evaluator:
 
     def _by_rules_of(self, principle: Principle, text: str, start: int) -> Verdict:
         spans = [span for span in self._rules[principle.name].spans(text) if span.end > start]
-        evidence = tuple(Evidence(span.start, span.end, span.reason) for span in spans)
+        evidence = tuple(Evidence(span.start, span.end, span.reason) for span in spans[:MOST_EVIDENCE])
         groups = ", ".join(dict.fromkeys(span.group.replace("_", " ") for span in spans))
         reasoning = f"{len(spans)} place(s) match: {groups}" if spans else "no rule matches"
         return Verdict("rules", bool(spans), float(bool(spans)), evidence, reasoning)
@@ -148,7 +150,7 @@ class Evaluator:
             if share >= threshold
         )
         reasoning = f"worst of {len(found)} sentence(s): {p.max():.2f}, flagged from {threshold:.2f}"
-        return Verdict("model", bool(evidence), float(p.max()), evidence, reasoning)
+        return Verdict("model", bool(evidence), float(p.max()), evidence[:MOST_EVIDENCE], reasoning)
 
 
 def _judged(text: str, start: int, longest_bytes: int) -> list[Sentence]:

@@ -8,6 +8,9 @@ from model_layer.constitution.principles import Pattern, Principle
 
 # A sentence ends at its punctuation or line; what excuses a match must stand in the same one.
 _BORDERS = ".!?\n"
+# Expressions try a match from many places of a word, and each walks to its end: what is longer is no word.
+LONGEST_WORD = 60
+_TOO_LONG = re.compile(rf"[\w'\u2019-]{{{LONGEST_WORD + 1},}}")
 _LONGEST_SENTENCE = 400  # characters to either side that are looked at for an excuse
 
 
@@ -30,7 +33,8 @@ class RuleJudge:
 
     def spans(self, text: str) -> list[Span]:
         """All places, in order, none within another."""
-        found = sorted(self._all(text), key=lambda span: (span.start, -span.end))
+        masked = _TOO_LONG.sub(lambda word: "\x00" * len(word[0]), text)  # of the same length: places stay what they are
+        found = sorted(self._all(masked), key=lambda span: (span.start, -span.end))
         outer: list[Span] = []
         for span in found:
             if not outer or span.end > outer[-1].end:

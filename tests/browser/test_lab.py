@@ -15,6 +15,7 @@ from tests.browser.test_accessibility import NARROWEST, PHONE, serious_issues
 from tests.local_server import lab_worker
 
 RUNS = "api/constitution/runs"
+POLL_MS = 1500
 TEXT = "Everyone knows that all sailors are lazy."
 
 
@@ -82,13 +83,20 @@ def test_a_model_beside_itself(visitor: LabVisitor) -> None:
 
 
 def test_a_run_waits_for_a_worker_and_is_removed(visitor: LabVisitor) -> None:
-    """A start on the page is a run on the server; removed, it is gone from both."""
+    """A double click is one run on the server; looks keep the focus; removed, which is asked first, it is gone from both."""
     visitor.tab("train")
     before = httpx.get(f"{visitor.student.site}/{RUNS}").json()["runs"]
-    visitor.submit("train")
+    visitor.part("train").locator("button").dblclick()
     expect(visitor.part("runs").locator("button")).to_have_count(len(before) + 1)
     expect(visitor.part("run")).to_contain_text("waiting for a worker")
-    visitor.part("run").get_by_role("button", name="Remove").click()
+    visitor.student.page.once("dialog", lambda dialog: dialog.dismiss())
+    remove = visitor.part("run").get_by_role("button", name="Remove")
+    remove.click()
+    visitor.student.page.wait_for_timeout(2 * POLL_MS)
+    expect(remove).to_be_focused()
+    assert len(httpx.get(f"{visitor.student.site}/{RUNS}").json()["runs"]) == len(before) + 1
+    visitor.student.page.once("dialog", lambda dialog: dialog.accept())
+    remove.click()
     expect(visitor.part("runs").locator("button")).to_have_count(len(before))
     assert httpx.get(f"{visitor.student.site}/{RUNS}").json()["runs"] == before
 
@@ -164,6 +172,26 @@ def test_nothing_is_wider_than_a_small_screen(
         assert (
             visitor.student.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         ), tab
+
+
+def test_a_lab_that_is_off_still_judges(make_student: MakeStudent) -> None:
+    """A start is told why not; and a server that is gone while a run is watched is told, too."""
+    student = make_student()
+    student.let_requests_fail()
+    off = {"detail": "off", "code": "lab_off"}
+    visitor = LabVisitor(student)
+    visitor.open()
+    visitor.tab("train")
+    student.answering["/constitution/runs"] = lambda route: route.fulfill(status=409, json=off)
+    visitor.part("train").locator("button").click()
+    expect(student.page.get_by_role("alert")).to_contain_text("does not train here")
+    student.answering["/constitution/runs"] = lambda route: route.fulfill(
+        status=503, json={"detail": "x", "code": "store_unavailable"}
+    )
+    expect(visitor.part("announcement")).not_to_be_empty()
+    visitor.tab("evaluate")
+    visitor.submit("evaluate")
+    expect(visitor.part("evaluated").locator("tbody tr")).to_have_count(4)
 
 
 def test_a_judge_that_fails_is_told(make_student: MakeStudent) -> None:

@@ -207,10 +207,10 @@ def test_early_states_are_those_of_a_shorter_model(open_model: OpenModel) -> Non
     model = open_model()
     sequences = [random_ids(model, length) for length in (1, 9, 5)]
     for blocks in range(model.config.layers + 1):
-        together = model.early_states(sequences, blocks=blocks)
+        together = list(model.early_states(sequences, blocks=blocks))
         for ids, states in zip(sequences, together, strict=True):
             assert states.shape == (len(ids), model.config.width)
-            np.testing.assert_allclose(states, model.early_states([ids], blocks=blocks)[0], rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(states, next(model.early_states([ids], blocks=blocks)), rtol=1e-3, atol=1e-3)
             if blocks == model.config.layers:
                 np.testing.assert_allclose(states, model.hidden_states(ids), rtol=1e-3, atol=1e-3)
     first, second = model.early_states([[1, 2], [1, 3]], blocks=0)

@@ -111,6 +111,8 @@ def test_a_request_may_bring_principles(client: TestClient) -> None:
         ({}, "", "either text or texts"),
         ({"text": SECRET, "mode": SECRET}, "mode", "rules"),
         ({"text": SECRET, "mode": "rules", "principles": [{**OWN, "weight": -1}]}, "weight", "0"),
+        ({"text": SECRET, "mode": "rules", "principles": [OWN, OWN]}, "", "a name of its own"),
+        ({"text": SECRET, "mode": "rules", "principles": [{**OWN, "name": "fairness"}]}, "", "none of the four"),
     ],
 )
 def test_bad_input_is_named_and_not_echoed(client: TestClient, body: dict[str, Any], field: str, limit: str) -> None:
@@ -122,12 +124,22 @@ def test_bad_input_is_named_and_not_echoed(client: TestClient, body: dict[str, A
     assert SECRET not in answer.text
 
 
+def test_an_answer_has_an_end(client: TestClient) -> None:
+    """A verdict shows some places and counts all; answers that are too much together are refused."""
+    text, own = "striped horse " * 700, [{**OWN, "name": f"no_zebras_{number}"} for number in range(10)]
+    verdict = evaluated(client, text=text, mode="rules", principles=[OWN])["evaluations"][0]["results"][-1]["verdicts"][0]
+    assert len(verdict["spans"]) == 20
+    assert verdict["reasoning"].startswith("700 ")
+    answer = client.post("/api/constitution/evaluate", json={"texts": [text[:1000]] * 100, "mode": "rules", "principles": own})
+    assert error_code(answer, 422) == "answer_too_long"
+
+
 def test_a_judge_that_fails_is_no_clean_bill(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model whose numbers are none gives 503 and a time to try again; the rules alone still answer."""
 
-    def broken(self: LanguageModel, sequences: Sequence[Sequence[int]], *, blocks: int) -> list[NDArray[np.float32]]:
+    def broken(self: LanguageModel, sequences: Sequence[Sequence[int]], *, blocks: int) -> Iterator[NDArray[np.float32]]:
         assert blocks > 0
-        return [np.full((len(ids), self.config.width), math.nan, np.float32) for ids in sequences]
+        return (np.full((len(ids), self.config.width), math.nan, np.float32) for ids in sequences)
 
     monkeypatch.setattr(LanguageModel, "early_states", broken)
     answer = client.post("/api/constitution/evaluate", json={"text": CLEAN[0]})

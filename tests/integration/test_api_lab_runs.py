@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from handler.lab.desk import MOST_WAITING
 from handler.lab.errors import LeaseLostError
 from handler.lab.run import Advance, Point
 from handler.wiring import Application
@@ -165,3 +166,14 @@ def test_the_newest_run_comes_first(client: TestClient, clock: SetClock) -> None
     times = [datetime.fromisoformat(run["created_at"]) for run in client.get(RUNS).json()["runs"]]
     assert times == sorted(times, reverse=True)
     assert len(set(times)) == 3
+
+
+def test_only_so_many_runs_may_wait(client: TestClient) -> None:
+    """One too many is 409; a key that has its run still gives it; a place is free once one is removed."""
+    first = started(client, KEY)
+    for _ in range(MOST_WAITING - 1):
+        started(client)
+    assert error_code(client.post(RUNS, json={}), 409) == "too_many_runs"
+    assert started(client, KEY) == first
+    client.delete(f"{RUNS}/{first['run_id']}")
+    started(client)

@@ -103,16 +103,17 @@ def test_a_version_whose_files_are_gone_hides_no_other(bench: Bench, tuned: Path
 def test_the_store_is_asked_seldom(bench: Bench, tuned: Path) -> None:
     """Once in some seconds for names, and never for a name that no run can have."""
     run = bench.finished(tuned)
+    before = bench.store.listings
     for _ in range(9):
         assert bench.catalog.names() == ["base", run.model_name]
         assert bench.catalog.get(run.model_name)
         assert bench.catalog.get("base")
         with pytest.raises(ModelNotFoundError):
             bench.catalog.get("nothing-of-ours")
-    assert bench.store.listings == 1
+    assert bench.store.listings == before + 1
     bench.clock.forward(5)
     bench.catalog.names()
-    assert bench.store.listings == 2
+    assert bench.store.listings == before + 2
 
 
 def test_few_versions_are_in_memory(bench: Bench, tuned: Path) -> None:

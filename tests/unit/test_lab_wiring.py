@@ -1,9 +1,13 @@
 """Which parts of the lab the settings give."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from handler.lab.errors import LabOffError, RunNotFoundError
+from handler.lab.no_lab import NoLabStore
+from handler.lab.run import LabRun
 from handler.settings import Settings
 from handler.stores.dynamodb_lab import DynamoDbLabStore
 from handler.stores.folder_files import FolderFiles
@@ -62,3 +66,17 @@ def test_a_table_is_needed_by_name() -> None:
     """Or the process does not start."""
     with pytest.raises(ValueError, match="LAB_TABLE is needed"):
         Settings(lab_store="dynamodb")
+
+
+def test_lambda_without_a_lab_has_none(model: Path, tmp_path: Path) -> None:
+    """There are no runs, none can be started, and nothing is written anywhere."""
+    parts = built(model, tmp_path / "data", aws_lambda_function_memory_size=1769)
+    assert isinstance(parts.lab.store, NoLabStore)
+    assert parts.lab.all() == []
+    run = LabRun("1f0c", "tiny", "quick_demo", "tiny-quick-demo-1f0c1f0c", datetime.now(UTC))
+    with pytest.raises(LabOffError):
+        parts.lab.store.create(run)
+    with pytest.raises(RunNotFoundError):
+        parts.lab.load("1f0c")
+    assert parts.lab_worker().work("1f0c", seconds_left=forever) == "not_mine"
+    assert not (tmp_path / "data").exists()

@@ -8,11 +8,13 @@ from handler.api.contracts.settings import ClosedBody
 from handler.api.contracts.spins import Seed
 from model_layer.constitution.critique import Criticism
 from model_layer.constitution.evaluation import Evaluation, PrincipleResult, Verdict
-from model_layer.constitution.principles import Principle
+from model_layer.constitution.principles import NAMES, Principle
 
 LONGEST_TEXT = 10_000
 MOST_TEXTS = 100
-MOST_CHARACTERS = 50_000  # of all texts that a model is to read: GPT-2 on one processor is done before a gateway gives up
+MOST_READ_BYTES = (
+    50_000  # UTF-8 of all texts that a model is to read: English of that length, GPT-2 reads before a gateway gives up
+)
 MOST_OWN_PRINCIPLES = 10
 
 JudgedText = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
@@ -47,8 +49,11 @@ class EvaluateRequest(ClosedBody):
             raise ValueError("give either text or texts")
         if self.principles and self.mode != "rules":
             raise ValueError("principles of your own have no probe: give mode rules")
-        if self.mode != "rules" and sum(map(len, self.all_texts())) > MOST_CHARACTERS:
-            raise ValueError("texts that the model is to judge may have 50000 characters in all: send fewer, or give mode rules")
+        names = [*NAMES, *(principle.name for principle in self.principles)]
+        if len(set(names)) < len(names):
+            raise ValueError("each of your principles needs a name of its own, and none of the four")
+        if self.mode != "rules" and sum(len(text.encode()) for text in self.all_texts()) > MOST_READ_BYTES:
+            raise ValueError("texts that the model is to judge may have 50000 bytes in all: send fewer, or give mode rules")
         return self
 
     def all_texts(self) -> list[str]:

@@ -19,6 +19,7 @@ from handler.api.contracts.constitution import (
     ReviseRequest,
 )
 from handler.api.documents import WRONG_BODY, answers
+from handler.api.limits import AnswerTooLongError, short_enough
 from handler.api.requests import App
 from handler.wheel.distribution import token_text
 from handler.wiring import Application
@@ -40,13 +41,13 @@ def list_principles() -> Response:
     return json_response(rendered(PrinciplesBody, principles=[PrincipleBody.of(one) for one in load_principles()]))
 
 
-@router.post("/api/constitution/evaluate", responses=answers(EvaluationsBody, *JUDGE_FAILURES, *WRONG_BODY))
+@router.post("/api/constitution/evaluate", responses=answers(EvaluationsBody, AnswerTooLongError, *JUDGE_FAILURES, *WRONG_BODY))
 def evaluate(body: EvaluateRequest, application: App) -> Response:
     """Judge texts by rules, by the model's probes, or by both. A judge that fails is an error, never "clean"."""
     own = [_own(principle) for principle in body.principles]
     found = application.judges.evaluate(body.all_texts(), body.mode, model_name=body.judge_model, own=own)
     alignment = sum(one.alignment for one in found) / len(found)
-    evaluations = [EvaluationBody.of(one) for one in found]
+    evaluations = list(short_enough(EvaluationBody.of(one) for one in found))
     return json_response(rendered(EvaluationsBody, mode=body.mode, evaluations=evaluations, alignment=alignment))
 
 

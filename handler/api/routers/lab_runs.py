@@ -25,7 +25,14 @@ from handler.api.documents import WRONG_BODY, answers, failures, text_header
 from handler.api.lab_reports import REPORT_FILES, report_of, table_of
 from handler.api.problems import WRONG_REQUEST
 from handler.api.requests import App, BeginConditions, RootPath, is_uuid
-from handler.lab.errors import FilesGoneError, RunFileNotFoundError, RunNotFinishedError, RunNotFoundError
+from handler.lab.errors import (
+    FilesGoneError,
+    LabOffError,
+    RunFileNotFoundError,
+    RunNotFinishedError,
+    RunNotFoundError,
+    TooManyRunsError,
+)
 from handler.lab.run import LabRun
 from handler.wheel.errors import IdempotencyKeyReusedError, StoreUnavailableError
 from handler.wiring import Application
@@ -38,7 +45,8 @@ router = APIRouter(tags=["lab runs"])
 
 FAILURES = (RunNotFoundError, StoreUnavailableError, WRONG_REQUEST)
 FINISHED = (*FAILURES, RunNotFinishedError, FilesGoneError)
-START_FAILURES = (NoProbeError, ModelNotFoundError, ModelNotLoadableError, IdempotencyKeyReusedError, StoreUnavailableError)
+NOT_STARTED = (LabOffError, TooManyRunsError, IdempotencyKeyReusedError, StoreUnavailableError)
+START_FAILURES = (NoProbeError, ModelNotFoundError, ModelNotLoadableError, *NOT_STARTED)
 LOCATION = text_header("where the run is")
 CSV = {"text/csv": {"schema": {"type": "string"}}}
 FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}

@@ -104,3 +104,13 @@ def test_texts_without_an_end_are_judged(name: str, again: str) -> None:
     """Text made to keep an expression busy is judged within the test's time limit, and gives places of the text."""
     text = (again * 10_000)[:10_000]
     assert all(span.end <= len(text) for span in JUDGES[name].spans(text))
+
+
+def test_a_word_has_an_end() -> None:
+    """What is longer than any word is skipped, and changes no place behind it."""
+    pattern = Pattern("folk", r"\b[\w-]+\s+folk", "a reason")
+    judge = RuleJudge(Principle("folk", "Folk", 1.0, "", (pattern,)))
+    assert [(one.start, one.end) for one in judge.spans("the hill folk")] == [(4, 13)]
+    assert judge.spans("a-" * 5000 + " folk") == []
+    [behind] = judge.spans("a-" * 5000 + " the hill folk")
+    assert (behind.start, behind.end) == (10_005, 10_014)
