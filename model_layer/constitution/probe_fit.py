@@ -20,6 +20,7 @@ from model_layer.constitution.logistic import LogisticRegression, fit_logistic
 from model_layer.constitution.principles import load_principles
 from model_layer.constitution.probe import PROBE_FILE, Probe, ProbeFigures, Probes, sentence_features
 from model_layer.constitution.scores import JudgeScore, rule_scores
+from model_layer.constitution.sentences import sentences
 from model_layer.language_model import LanguageModel
 from model_layer.manifest import Manifest
 
@@ -56,7 +57,8 @@ def fit_probes(model: LanguageModel, labelled: Sequence[Sentence]) -> Probes:
 
     A sentence counts as violating only what it was written for, so that a false alarm may be one by the label alone.
     """
-    features = sentence_features(model, [sentence.text for sentence in labelled])  # (sentences, width)
+    texts = [sentences(one.text, longest_bytes=model.context_window)[0].text for one in labelled]  # of a tiny model, a beginning
+    features = sentence_features(model, texts)  # (sentences, width)
     fit = np.array([sentence.split == "fit" for sentence in labelled])
     mean, scale = features[fit].mean(axis=0), features[fit].std(axis=0) + 1e-6
     scaled = (features - mean) / scale
