@@ -66,11 +66,11 @@ def s3_files(_: Path) -> Iterator[Opened]:
     with mock_aws():
         client = local_session().client("s3")
         client.create_bucket(Bucket=BUCKET)
-        client.put_object(Bucket=BUCKET, Key=f"another/{RUN}/work/index.json", Body=b"another's")
+        client.put_object(Bucket=BUCKET, Key=f"another/{RUN}/kept/index.json", Body=b"another's")
 
         def names() -> set[str]:
             found = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-            return {one["Key"] for one in found} - {f"another/{RUN}/work/index.json"}
+            return {one["Key"] for one in found} - {f"another/{RUN}/kept/index.json"}
 
         def cut_keep(monkeypatch: pytest.MonkeyPatch) -> None:
             put = client.put_object
