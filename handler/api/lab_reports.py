@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from handler.api.contracts.lab_reports import ChangeBody, ImpactBody, ReportBody
 from handler.lab.run import LabRun
 from model_layer.constitution.probe import Probes
-from model_layer.constitution.scores import rule_scores
+from model_layer.constitution.scores import JudgeScore, rule_scores
 
 REPORT_FILES = ("training.json", "impact.json")
 COLUMNS = ("measure", "principle", "judge", "when", "value", "low", "high", "count")
@@ -60,18 +61,9 @@ def _changes(impact: ImpactBody) -> Iterator[tuple[str, str, str, ChangeBody]]:
 
 
 def _judges(probes: Probes) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    return {
-        name: {
-            "rules": {
-                "held_out_sentences": score.count,
-                "held_out_precision": score.precision,
-                "held_out_recall": score.recall,
-            },
-            "model": {
-                "held_out_sentences": probes.of(name).figures.held_out_sentences,
-                "held_out_precision": probes.of(name).figures.held_out_precision,
-                "held_out_recall": probes.of(name).figures.held_out_recall,
-            },
-        }
-        for name, score in rule_scores("held_out").items()
-    }
+    by_rules = rule_scores("held_out")
+    return {name: {"rules": _of_rules(score), "model": asdict(probes.of(name).figures)} for name, score in by_rules.items()}
+
+
+def _of_rules(score: JudgeScore) -> Mapping[str, float]:
+    return {"held_out_sentences": score.count, "held_out_precision": score.precision, "held_out_recall": score.recall}

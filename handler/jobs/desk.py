@@ -1,8 +1,6 @@
 """Where jobs are handed in, looked up and cancelled. What is accepted here is kept and queued before it is acknowledged."""
 
-import hashlib
 import secrets
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -70,7 +68,7 @@ class JobDesk:
         model = self._catalog.get(self._catalog.default if model_name is None else model_name)
         now = self._clock()
         return Job(
-            id=str(uuid.uuid4() if write.key_hash is None else _uuid_of(write.key_hash)),
+            id=write.new_id("job"),
             model_name=model.name,
             created_at=now,
             expires_at_epoch_s=int((now + timedelta(seconds=self._settings.job_ttl_s)).timestamp()),
@@ -115,8 +113,3 @@ def _named(field: str) -> Iterator[None]:
         yield
     except SourceNotFoundError as error:
         raise SourceNotFoundError(field) from error
-
-
-def _uuid_of(key_hash: str) -> uuid.UUID:
-    """An id that tells nothing of the key, and that nobody finds without it."""
-    return uuid.UUID(bytes=hashlib.sha256(f"job:{key_hash}".encode()).digest()[:16], version=4)

@@ -1,7 +1,5 @@
 """Where training runs are started, looked up, taken up again and removed. Whoever trains polls the store, or is called."""
 
-import hashlib
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,7 +85,7 @@ class LabDesk:
         return self.files.link(_result(run), name)
 
     def _new(self, plan: str, base: str, write: Write) -> LabRun:
-        run_id = str(uuid.uuid4() if write.key_hash is None else _uuid_of(write.key_hash))
+        run_id = write.new_id("lab")
         now = self._clock()
         return LabRun(
             id=run_id,
@@ -123,8 +121,3 @@ def _result(run: LabRun) -> str:
     if run.result is None:
         raise RunNotFinishedError
     return run.result
-
-
-def _uuid_of(key_hash: str) -> uuid.UUID:
-    """An id that tells nothing of the key, and that nobody finds without it."""
-    return uuid.UUID(bytes=hashlib.sha256(f"lab:{key_hash}".encode()).digest()[:16], version=4)

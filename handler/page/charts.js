@@ -9,7 +9,7 @@ const HEIGHT = 240;
 const MARGIN = { left: 56, right: 16, top: 14, bottom: 30 };
 
 /** Lines over a common x. `series` are {name, points: [[x, y]]}; `label` is what a screen reader says. */
-export function lineChart(series, label, unit) {
+export function lineChart(series, label) {
   const all = series.flatMap(({ points }) => points);
   const x = scale(all.map(([at]) => at), MARGIN.left, WIDTH - MARGIN.right);
   const y = scale(all.map(([, value]) => value), HEIGHT - MARGIN.bottom, MARGIN.top);
@@ -20,8 +20,12 @@ export function lineChart(series, label, unit) {
     return makeSvg("text", { x: x.of(at), y: MARGIN.top + 4, "text-anchor": "middle" }, name);
   });
   return makeSvg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, direction: "ltr" },
-    ...xAxis(x, HEIGHT - MARGIN.bottom), ...yAxis(y, unit), ...lines, ...names);
+    ...xAxis(x, HEIGHT - MARGIN.bottom), ...yAxis(y), ...lines, ...names);
 }
+
+/** The series of a run's losses, by phase. */
+export const losses = (curve) => ["sft", "dpo"].map((phase) =>
+  ({ name: phase.toUpperCase(), points: curve.filter((point) => point.phase === phase).map(({ step, loss }) => [step, loss]) }));
 
 /** Rows of estimates {label, before, after}, each {value, low, high}, on one axis from 0 or below to the largest. */
 export function intervalChart(rows, label, format) {
@@ -64,7 +68,6 @@ const xAxis = (x, bottom, format = rounded) => ticks(x).flatMap((value) => [
   makeSvg("path", { class: "axis", d: `M${x.of(value).toFixed(1)} ${MARGIN.top / 2}V${bottom}` }),
   makeSvg("text", { x: x.of(value), y: bottom + 18, "text-anchor": "middle" }, format(value))]);
 
-const yAxis = (y, unit) => [...ticks(y).flatMap((value) => [
+const yAxis = (y) => ticks(y).flatMap((value) => [
   makeSvg("path", { class: "axis", d: `M${MARGIN.left} ${y.of(value).toFixed(1)}H${WIDTH - MARGIN.right}` }),
-  makeSvg("text", { x: MARGIN.left - 6, y: y.of(value) + 4, "text-anchor": "end" }, rounded(value))]),
-  makeSvg("text", { x: 4, y: MARGIN.top + 2 }, unit)];
+  makeSvg("text", { x: MARGIN.left - 6, y: y.of(value) + 4, "text-anchor": "end" }, rounded(value))]);

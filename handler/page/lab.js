@@ -2,14 +2,14 @@
 
 import { read, send } from "./api.js";
 import { comparing } from "./comparing.js";
-import { make, part } from "./dom.js";
+import { part } from "./dom.js";
 import { Errands } from "./errands.js";
 import { evaluating, principles, revising, showPrinciples } from "./judging.js";
 import { showPause, showProblem, wordsFor } from "./problems.js";
 import { showReport } from "./report.js";
 import { Tabs } from "./tabs.js";
 import { Training } from "./training.js";
-import { LANGUAGES, fill, language, loadWords, speak, t } from "./words.js";
+import { fill, loadWords, offerLanguages, t } from "./words.js";
 
 const $ = (name) => part(document, name);
 const panels = [...document.querySelectorAll("[data-tab]")];
@@ -37,8 +37,7 @@ async function open() {
   await loadWords();
   fill(document);
   document.title = t("lab.title");
-  $("language").append(...Object.entries(LANGUAGES).map(([tag, name]) => make("option", { value: tag, lang: tag, textContent: name, selected: tag === language })));
-  $("language").addEventListener("change", ({ target }) => speak(target.value));
+  offerLanguages($("language"));
   wire();
   tabs = new Tabs($("tabs"), panels, opened);
   await errandsOf($("train")).run(principles(), async (answer) => {

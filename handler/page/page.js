@@ -2,13 +2,13 @@
 
 import { read } from "./api.js";
 import { Column } from "./column.js";
-import { make, part } from "./dom.js";
+import { part } from "./dom.js";
 import { Errands } from "./errands.js";
 import { linked } from "./link.js";
 import { describeModel, listModels } from "./models.js";
 import { showPause, showProblem, wordsFor } from "./problems.js";
 import { replay } from "./replay.js";
-import { LANGUAGES, fill, language, loadWords, speak, t } from "./words.js";
+import { fill, loadWords, offerLanguages, t } from "./words.js";
 
 const KEPT = "token-wheel-sessions";
 const TYPING = "input:not([type=range]), textarea, select, dialog";
@@ -63,7 +63,7 @@ async function open() {
   await loadWords();
   fill(document);
   document.title = t("title");
-  $("language").append(...Object.entries(LANGUAGES).map(([tag, name]) => make("option", { value: tag, lang: tag, textContent: name, selected: tag === language })));
+  offerLanguages($("language"));
   addColumn();
   listen();
   await begin();
@@ -113,7 +113,6 @@ function listen() {
   $("prompt").addEventListener("keydown", onPromptKey);
   $("quick").addEventListener("click", ({ target }) => { if (target.matches("button")) start(target.textContent); });
   $("model").addEventListener("change", () => { describeModel($("model"), $("about-model")); start($("prompt").value); });
-  $("language").addEventListener("change", ({ target }) => speak(target.value));
 }
 
 open();

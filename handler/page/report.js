@@ -1,7 +1,7 @@
 /** The report of a run: what training changed, with intervals and judges, and its files to take along. */
 
 import { address, read, send } from "./api.js";
-import { intervalChart, lineChart } from "./charts.js";
+import { intervalChart, lineChart, losses } from "./charts.js";
 import { make, table, tableRow } from "./dom.js";
 import { principleName } from "./judgement.js";
 import { briefPercent, count, decimal, rounded, t } from "./words.js";
@@ -56,8 +56,7 @@ function others({ impact }) {
 }
 
 function curve({ curve: points }) {
-  const series = ["sft", "dpo"].map((phase) => ({ name: phase.toUpperCase(), points: points.filter((one) => one.phase === phase).map(({ step, loss }) => [step, loss]) }));
-  return card("report.curve", lineChart(series, t("report.curve"), ""));
+  return card("report.curve", lineChart(losses(points), t("report.curve")));
 }
 
 function examples({ impact }) {

@@ -1,7 +1,7 @@
 /** Training runs: started, watched with a live loss curve, taken up again, removed. */
 
 import { pause, read, send, write } from "./api.js";
-import { lineChart } from "./charts.js";
+import { lineChart, losses } from "./charts.js";
 import { make, part } from "./dom.js";
 import { count, rounded, t } from "./words.js";
 
@@ -96,10 +96,9 @@ export class Training {
   }
 
   #charts() {
-    const losses = ["sft", "dpo"].map((phase) => ({ name: phase.toUpperCase(), points: this.#curve.filter((point) => point.phase === phase).map(({ step, loss }) => [step, loss]) }));
     const margins = this.#curve.filter(({ margin }) => margin !== null).map(({ step, margin }) => [step, margin]);
     const last = this.#curve.at(-1);
-    return [...(last ? [chart("train.loss", losses, rounded(last.loss))] : []),
+    return [...(last ? [chart("train.loss", losses(this.#curve), rounded(last.loss))] : []),
       ...(margins.length ? [chart("train.margin", [{ name: "DPO", points: margins }], rounded(margins.at(-1)[1]))] : [])];
   }
 
@@ -115,7 +114,7 @@ export class Training {
 }
 
 const chart = (key, series, value) => make("figure", {}, make("figcaption", { className: "note", textContent: t(key, { value }) }),
-  lineChart(series, t(key, { value }), ""));
+  lineChart(series, t(key, { value })));
 
 function stateOf(run) {
   const parts = [t(run.stalled ? "status.stalled" : `status.${run.status}`)];

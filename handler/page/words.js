@@ -1,8 +1,9 @@
 /** The page's words in the reader's language, and its numbers as that language writes them. */
 
 import { address } from "./api.js";
+import { make } from "./dom.js";
 
-export const LANGUAGES = { en: "English", de: "Deutsch", es: "Español", zh: "中文", ar: "العربية" };
+const LANGUAGES = { en: "English", de: "Deutsch", es: "Español", zh: "中文", ar: "العربية" };
 const RIGHT_TO_LEFT = new Set(["ar"]);
 const KEPT = "token-wheel-language";
 
@@ -19,8 +20,14 @@ export async function loadWords() {
   messages = await (await fetch(address(`messages/${language}.json`))).json();
 }
 
+/** Fill the choice of languages; another one shows the page in it. */
+export function offerLanguages(select) {
+  select.append(...Object.entries(LANGUAGES).map(([tag, name]) => make("option", { value: tag, lang: tag, textContent: name, selected: tag === language })));
+  select.addEventListener("change", ({ target }) => speak(target.value));
+}
+
 /** Show the page in another language: sessions are kept on the server, so it is simply loaded anew. */
-export function speak(tag) {
+function speak(tag) {
   localStorage.setItem(KEPT, tag);
   const target = new URL(location.href);
   target.searchParams.delete("lang");

@@ -22,6 +22,11 @@ def translated() -> Iterator[None]:
         raise StoreUnavailableError from error
 
 
+def status_of(error: ClientError) -> int:
+    """The HTTP status of an answer that is an error."""
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
 def wait_about(mean_s: float) -> None:
     """Wait from 0 to twice the mean, so that those who met do not meet again."""
     time.sleep(SystemRandom().uniform(0, 2 * mean_s))

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
 from handler.settings import MEGABYTE
-from handler.stores.aws_errors import translated
+from handler.stores.aws_errors import status_of, translated
 from handler.wheel.errors import SourceNotFoundError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class S3Objects:
             try:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
             except ClientError as error:
-                if _status(error) != _PRECONDITION_FAILED:
+                if status_of(error) != _PRECONDITION_FAILED:
                     raise
 
     def _key(self, uri: str) -> str:
@@ -106,10 +106,6 @@ def _is_plain(name: str) -> bool:
     return name not in {"", ".", ".."} and name.isprintable()
 
 
-def _status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     """Raise SourceNotFoundError for what cannot be read, StoreUnavailableError for whatever else S3 fails at."""
@@ -117,7 +113,7 @@ def _translated() -> Iterator[None]:
         try:
             yield
         except ClientError as error:
-            if _status(error) in _UNREADABLE:
+            if status_of(error) in _UNREADABLE:
                 raise SourceNotFoundError from error
             raise
         except HTTPError as error:  # in the midst of a body, where botocore does not translate all of them

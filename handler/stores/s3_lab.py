@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from handler.lab.errors import FilesGoneError
 from handler.lab.run import parts_of, plain
-from handler.stores.aws_errors import translated
+from handler.stores.aws_errors import status_of, translated
 from handler.stores.relative_path import checked_path, files_below
 from handler.wheel.errors import StoreUnavailableError
 
@@ -144,7 +144,7 @@ class S3LabFiles:
         try:
             self._client.put_object(Bucket=self._bucket, Key=name, Body=body, IfNoneMatch="*")
         except ClientError as error:
-            if _status(error) != _PRECONDITION_FAILED:
+            if status_of(error) != _PRECONDITION_FAILED:
                 raise
             if self._content(name) != body:
                 raise FileExistsError from error
@@ -188,10 +188,6 @@ def _appear(staging: Path, to: Path) -> None:
             raise
 
 
-def _status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     """Raise FilesGoneError for what is not there, StoreUnavailableError for whatever else fails at S3 or this machine's disk."""
@@ -199,7 +195,7 @@ def _translated() -> Iterator[None]:
         try:
             yield
         except ClientError as error:
-            if _status(error) == _NOT_FOUND and error.response["Error"]["Code"] != "NoSuchBucket":
+            if status_of(error) == _NOT_FOUND and error.response["Error"]["Code"] != "NoSuchBucket":
                 raise FilesGoneError from error
             raise
         except FileExistsError:

@@ -4,7 +4,9 @@ A write with an idempotency key is kept together with its answer in one transact
 A write that lost a race begins again from what won, so no change is lost and none is made of stale tokens.
 """
 
+import hashlib
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -45,6 +47,12 @@ class Write:
     expected_version: int | None = None
     key_hash: str | None = None
     fingerprint: str = ""
+
+    def new_id(self, kind: str) -> str:
+        """The id of what this write begins; it follows from the key, if there is one, and nobody finds it without."""
+        if self.key_hash is None:
+            return str(uuid.uuid4())
+        return str(uuid.UUID(bytes=hashlib.sha256(f"{kind}:{self.key_hash}".encode()).digest()[:16], version=4))
 
 
 class Ledger:

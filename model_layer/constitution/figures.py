@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from model_layer.catalog import BUNDLED_FOLDER
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def lines(by_rules: dict[str, JudgeScore], probes: Probes) -> Iterator[str]:
+def lines(by_rules: Mapping[str, JudgeScore], probes: Probes) -> Iterator[str]:
     """A table: principle, judge, precision, recall, sentences; the rules of all principles last."""
     yield f"{'held-out sentences':20} {'judge':6} precision  recall  count"
     for name in NAMES:

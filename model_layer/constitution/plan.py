@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -67,16 +67,5 @@ QUICK_DEMO = Plan(
     checkpoint_every_steps=5,
     seed=20,
 )
-STANDARD = Plan(
-    name="standard",
-    prompts=50,
-    epochs=5,
-    batch=4,
-    sft_learning_rate=5e-5,
-    dpo_learning_rate=5e-5,
-    beta=0.1,
-    max_tokens=128,
-    checkpoint_every_steps=10,
-    seed=20,
-)
+STANDARD = replace(QUICK_DEMO, name="standard", prompts=50, epochs=5, checkpoint_every_steps=10)
 PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (QUICK_DEMO, STANDARD)}

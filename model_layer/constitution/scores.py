@@ -1,7 +1,8 @@
 """How well a judge does on labelled sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 
 from model_layer.constitution.labelled import Split, load_labelled
 from model_layer.constitution.principles import load_principles
@@ -49,7 +50,8 @@ class JudgeScore:
         return _share(hits, weight * self.false_negatives + self.false_positives)
 
 
-def rule_scores(split: Split) -> dict[str, JudgeScore]:
+@cache
+def rule_scores(split: Split) -> Mapping[str, JudgeScore]:
     """The rules of each principle on all sentences of a split: what violates another principle should not be flagged."""
     scores = {}
     sentences = [sentence for sentence in load_labelled() if sentence.split == split]

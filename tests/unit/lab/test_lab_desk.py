@@ -1,49 +1,19 @@
 """The desk of training runs: what it takes, what it calls, and what it removes."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from handler.lab.errors import RunNotFinishedError, RunNotFoundError
 from handler.wheel.errors import IdempotencyKeyReusedError, StoreUnavailableError
 from handler.wheel.ledger import Write
 from model_layer.constitution.errors import NoProbeError
-from model_layer.constitution.probe import Probes
 from model_layer.errors import ModelNotFoundError
-from tests.baked_models import make_baked_model
 from tests.contract.lab_values import LEASE_S, leased
-from tests.contract.session_values import SetClock
 from tests.lab_bench import Bench
-from tests.lab_places import folder_files, s3_files
 
 WRITE = Write(key_hash="5f2c", fingerprint="9a")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny baked model with probes of nothing."""
-    folder = make_baked_model(tmp_path_factory.mktemp("models") / "base")
-    Probes(np.zeros(48), np.ones(48), {}).write(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny baked model to come of a run."""
-    return make_baked_model(tmp_path_factory.mktemp("models") / "tuned", seed=8)
-
-
-@pytest.fixture(params=[folder_files, s3_files])
-def bench(request: pytest.FixtureRequest, tmp_path: Path, base: Path) -> Iterator[Bench]:
-    """A desk without runs, with files of either kind."""
-    with request.param(tmp_path) as place:
-        bench = Bench(tmp_path, base, place, SetClock())
-        with closing(bench.store):
-            yield bench
 
 
 def test_a_run_is_kept_and_called(bench: Bench) -> None:

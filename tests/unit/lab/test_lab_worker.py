@@ -1,9 +1,7 @@
 """A worker of training runs: what it keeps, what it goes on from, and what it never writes."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,14 +9,13 @@ import pytest
 from handler.lab.run import LabFiles, LabRun, LabStore
 from handler.lab.telling import DivergedError
 from handler.lab.worker import MOST_LEASES
-from handler.stores.sqlite_lab import SqliteLabStore
 from model_layer.constitution.errors import NoProbeError, NothingToLearnError
 from model_layer.constitution.plan import Progress
 from model_layer.constitution.watch import Watch
 from model_layer.errors import BakeError, ModelLayerError, ModelNotFoundError
 from tests.contract.lab_values import LEASE_S, NOON_S, leased, new_run, queued
 from tests.contract.session_values import SetClock
-from tests.lab_places import Opened, folder_files, s3_files
+from tests.lab_places import Opened
 from tests.lab_runs import (
     KEPT_EVERY,
     MODEL_FILE,
@@ -34,32 +31,6 @@ from tests.lab_runs import (
 
 class KilledError(BaseException):
     """Raise in place of a kill: nothing that a worker does for an error is done."""
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    """A clock at noon, that stands."""
-    return SetClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: SetClock) -> Iterator[SqliteLabStore]:
-    """An empty store."""
-    with closing(SqliteLabStore(tmp_path / "lab.sqlite3", clock=clock)) as opened:
-        yield opened
-
-
-@pytest.fixture(params=[folder_files, s3_files])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
-    """An empty place of both kinds: one gives its files where they lie, one copies them."""
-    with request.param(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def files(place: Opened) -> LabFiles:
-    """The same, as a worker has it."""
-    return place.files
 
 
 def test_a_run_ends_with_its_model(store: LabStore, place: Opened, tmp_path: Path, clock: SetClock) -> None:

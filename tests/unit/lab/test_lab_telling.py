@@ -17,34 +17,8 @@ from model_layer.constitution.plan import Progress
 from model_layer.constitution.watch import Watch
 from tests.contract.lab_values import LEASE_S, queued
 from tests.contract.session_values import SetClock
-from tests.lab_places import Opened, folder_files, s3_files
+from tests.lab_places import Opened
 from tests.lab_runs import STEPS, assert_succeeded, forever, lab_worker, make_in_steps, progress
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    """A clock at noon, that stands."""
-    return SetClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: SetClock) -> Iterator[SqliteLabStore]:
-    """An empty store."""
-    with closing(SqliteLabStore(tmp_path / "lab.sqlite3", clock=clock)) as opened:
-        yield opened
-
-
-@pytest.fixture(params=[folder_files, s3_files])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
-    """An empty place of both kinds: one gives its files where they lie, one copies them."""
-    with request.param(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def files(place: Opened) -> LabFiles:
-    """The same, as a worker has it."""
-    return place.files
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

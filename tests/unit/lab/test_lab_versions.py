@@ -2,48 +2,20 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from handler.lab.errors import FilesGoneError, RunNotFoundError
 from handler.lab.versions import MOST_FETCHED
 from handler.wheel.errors import StoreUnavailableError
 from model_layer.catalog import MOST_PROVIDED, ModelCatalog
-from model_layer.constitution.probe import Probes
 from model_layer.errors import ModelNotFoundError
 from model_layer.language_model import LanguageModel
-from tests.baked_models import make_baked_model
 from tests.contract.session_values import SetClock
 from tests.lab_bench import Bench
-from tests.lab_places import folder_files, s3_files
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny baked model with probes of nothing."""
-    folder = make_baked_model(tmp_path_factory.mktemp("models") / "base")
-    Probes(np.zeros(48), np.ones(48), {}).write(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny baked model to come of a run."""
-    return make_baked_model(tmp_path_factory.mktemp("models") / "tuned", seed=8)
-
-
-@pytest.fixture(params=[folder_files, s3_files])
-def bench(request: pytest.FixtureRequest, tmp_path: Path, base: Path) -> Iterator[Bench]:
-    """A desk without runs, with files of either kind."""
-    with request.param(tmp_path) as place:
-        bench = Bench(tmp_path, base, place, SetClock())
-        with closing(bench.store):
-            yield bench
+from tests.lab_places import s3_files
 
 
 def test_a_finished_model_is_in_the_catalogue(bench: Bench, tuned: Path) -> None:
